@@ -1,0 +1,49 @@
+"""Files that people write (trust policy, release policy): YAML or JSON, read strictly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from airflow_mlsecops.core.errors import MlsecopsError
+
+MAX_BYTES = 1024 * 1024
+
+
+def load_mapping(data: bytes, what: str, error_class: type[MlsecopsError]) -> dict[str, Any]:
+    """Parse one YAML (or JSON) mapping, refusing duplicate keys and anything over 1 MiB.
+
+    Raises:
+        MlsecopsError: of ``error_class``, with ``what`` in the message.
+    """
+    if len(data) > MAX_BYTES:
+        raise error_class(f"the {what} has {len(data)} bytes, more than the {MAX_BYTES} that are read")
+    try:
+        value = yaml.load(data.decode("utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader that refuses duplicates
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise error_class(f"the {what} can't be read: {error}", "check it with a YAML linter") from error
+    if not isinstance(value, dict):
+        raise error_class(f"the {what} is {type(value).__name__}, expected a mapping", "see the reference in docs/")
+    return value
+
+
+def only_keys(value: dict[str, Any], allowed: set[str], what: str, error_class: type[MlsecopsError]) -> None:
+    """Refuse unknown keys: a misspelt rule that is ignored would be a rule that never holds anybody back.
+
+    Raises:
+        MlsecopsError: of ``error_class``, naming the keys.
+    """
+    unknown = sorted(str(key) for key in set(value) - allowed)
+    if unknown:
+        raise error_class(f"unknown {', '.join(unknown)} in {what}", f"allowed: {', '.join(sorted(allowed))}")
+
+
+class _StrictLoader(yaml.SafeLoader):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", node.start_mark)
+        result: dict[Any, Any] = super().construct_mapping(node, deep)
+        return result

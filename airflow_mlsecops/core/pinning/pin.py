@@ -1,0 +1,129 @@
+"""Pin an artifact, and get its very bytes back later."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from airflow_mlsecops.core.artifact import Artifact, Form, Kind
+from airflow_mlsecops.core.canonical import canonical_json, strict_json
+from airflow_mlsecops.core.digest import HashingSink, sha256_bytes
+from airflow_mlsecops.core.errors import ArtifactChangedError, StatementError
+from airflow_mlsecops.core.manifest import FileEntry, Manifest
+from airflow_mlsecops.core.pinning.sources import Access, Source, SourceFile, open_source
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A pinned artifact with what the store keeps beside it.
+
+    Attributes:
+        artifact: the reference that travels.
+        manifest: name, size and digest of each file.
+        versions: of a tree on a versioned bucket, the canonical JSON of name -> S3 version id; else empty bytes.
+    """
+
+    artifact: Artifact
+    manifest: Manifest
+    versions: bytes = b""
+
+    @property
+    def blobs(self) -> tuple[bytes, ...]:
+        """What has to be in the store so that the artifact can be found and explained again."""
+        manifest = (self.manifest.to_bytes(),) if self.artifact.form is Form.TREE else ()
+        return manifest + ((self.versions,) if self.versions else ())
+
+
+def pin(uri: str, *, name: str = "", kind: Kind = Kind.DATASET, access: Access | None = None) -> Pin:
+    """Hash what lies at ``uri`` now: one pass, files in parallel, bounded memory.
+
+    Args:
+        uri: a path, ``file:`` or ``s3:`` URI; a folder, or a prefix that ends in ``/``, is a tree.
+        name: what people call it; by default the last part of the URI.
+        kind: dataset or model.
+        access: how to reach S3.
+
+    Raises:
+        ArtifactNotFoundError, ArtifactRefusedError, ArtifactChangedError, ArtifactUnavailableError: see ``Source``.
+    """
+    return _scan(uri, name, kind, access or Access(), None, None)
+
+
+def verified_copy(
+    artifact: Artifact, into: Path, *, access: Access | None = None, blob: Callable[[str], bytes] | None = None
+) -> Path:
+    """Copy the pinned bytes into the empty folder ``into`` while hashing them; return the path of the file or folder.
+
+    What a control reads is this private copy, so that nothing can be swapped between the check and the use.
+
+    Args:
+        artifact: a pinned artifact.
+        into: an existing, empty, private folder.
+        access: how to reach S3.
+        blob: fetches a blob of the evidence store by digest; needed for a tree on a versioned bucket.
+
+    Raises:
+        ArtifactChangedError: if the bytes are no longer the pinned ones; what was copied until then is for the
+            caller to remove.
+    """
+    versions: dict[str, str] | None = None
+    if artifact.version:
+        versions = {artifact.uri.rsplit("/", 1)[-1]: artifact.version}
+    elif artifact.versions and blob is not None:
+        versions = _read_versions(blob(artifact.versions))
+    again = _scan(artifact.uri, artifact.name, artifact.kind, access or Access(), versions, into)
+    if again.artifact.digest != artifact.digest:
+        raise ArtifactChangedError(
+            f"{artifact.uri}: expected sha256:{artifact.digest}, found sha256:{again.artifact.digest}",
+            "somebody wrote to it after it was pinned; pin and check it again, and find out who",
+        )
+    return into / again.manifest.entries[0].name if artifact.form is Form.FILE else into
+
+
+def _scan(
+    uri: str, name: str, kind: Kind, access: Access, versions: Mapping[str, str] | None, copy_into: Path | None
+) -> Pin:
+    source = open_source(uri, access)
+    listing = source.list(versions)
+    with ThreadPoolExecutor(max_workers=max(1, access.workers), thread_name_prefix="mlsecops-pin") as pool:
+        read = list(pool.map(lambda file: _read(source, file, copy_into), listing.files))
+    manifest = Manifest.of(entry for entry, _ in read)
+    tree = listing.form is Form.TREE
+    found = {entry.name: version for entry, version in read if version}
+    version_map = canonical_json(found) if tree and found else b""
+    artifact = Artifact(
+        name=name or listing.uri.rstrip("/").rsplit("/", 1)[-1],
+        uri=listing.uri,
+        kind=kind,
+        form=listing.form,
+        digest=manifest.digest if tree else manifest.entries[0].sha256,
+        size=manifest.size,
+        files=len(manifest.entries),
+        version="" if tree else read[0][1],
+        versions=sha256_bytes(version_map) if version_map else "",
+    )
+    return Pin(artifact, manifest, version_map)
+
+
+def _read(source: Source, file: SourceFile, copy_into: Path | None) -> tuple[FileEntry, str]:
+    if copy_into is None:
+        sink = HashingSink()
+        version = source.read(file, sink)
+    else:
+        target = copy_into / file.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # "x": two names that a case-insensitive disk takes for one must not overwrite each other.
+        with target.open("xb") as copy:
+            sink = HashingSink(copy)
+            version = source.read(file, sink)
+    return FileEntry(file.name, sink.size, sink.sha256()), version
+
+
+def _read_versions(data: bytes) -> dict[str, str]:
+    value = strict_json(data, "version map", limit=1024 * 1024 * 1024)
+    if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+        raise StatementError(f"not a version map: {json.dumps(value)[:80]}", "fetch it again from the evidence store")
+    return value

@@ -1,0 +1,158 @@
+"""The evaluation: a pure function of policy, evidence and time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from airflow_mlsecops.core.clock import to_text
+from airflow_mlsecops.core.digest import Sha256
+from airflow_mlsecops.core.errors import StatementError
+from airflow_mlsecops.core.evidence import Evidence, EvidenceSet
+from airflow_mlsecops.core.policy.decision import Decision, Reason
+from airflow_mlsecops.core.policy.gather import Dossier
+from airflow_mlsecops.core.policy.release_policy import Of, ReleasePolicy, Requirement
+from airflow_mlsecops.core.predicates import APPROVAL, PROVENANCE, SIGNATURE, TEST_RESULT, control_run, provenance
+from airflow_mlsecops.core.predicates import approval as approval_predicate
+from airflow_mlsecops.core.predicates import signature as signature_predicate
+from airflow_mlsecops.core.report import Verdict
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far in the future a statement may be dated before it is refused."""
+
+
+class _No(Exception):  # noqa: N818 - not an error: the way a requirement says NO
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = Reason(code, text)
+
+
+def evaluate(policy: ReleasePolicy, dossier: Dossier, now: datetime) -> Decision:
+    """Decide whether the model may go out.
+
+    1. Nothing in the store about the model or its data sets is broken.
+    2. Each requirement holds for the model, or for every data set that its provenance names, of which there is one.
+    3. Whatever can't be read counts as NO.
+
+    Args:
+        policy: what is asked for.
+        dossier: verified evidence.
+        now: the moment of the decision; ages are counted back from it.
+    """
+    reasons: list[Reason] = []
+    satisfied: list[str] = []
+    counted: list[Sha256] = []
+    # 1.
+    for evidence in dossier.sets.values():
+        reasons += [Reason("evidence-broken", f"{item.key}: {item.reason}") for item in evidence.broken]
+    # 2.
+    for requirement in policy.require:
+        for name, evidence in _subjects(requirement, dossier):
+            try:
+                used = _check(requirement, evidence, now)
+            except _No as no:
+                reasons.append(Reason(no.reason.code, f"{name}: {no.reason.text}"))
+            except StatementError as error:  # 3.
+                reasons.append(Reason(error.code, f"{name}: {error.message}"))
+            else:
+                signers = ", ".join(sorted({item.signer for item in used}))
+                satisfied.append(f"{name}: {requirement.control or requirement.evidence} by {signers}")
+                counted += [item.digest for item in used]
+        if requirement.of is Of.DATASETS and not dossier.datasets:
+            reasons.append(
+                Reason("no-dataset", f"no verified provenance names a data set, so {requirement} can't be judged")
+            )
+    return Decision(tuple(reasons), tuple(satisfied), tuple(sorted(set(counted))))
+
+
+def _subjects(requirement: Requirement, dossier: Dossier) -> list[tuple[str, EvidenceSet]]:
+    if requirement.of is Of.MODEL:
+        return [("model", dossier.sets[dossier.model])]
+    return [(f"data set {name}", dossier.sets[digest]) for name, digest in dossier.datasets]
+
+
+def _check(requirement: Requirement, evidence: EvidenceSet, now: datetime) -> list[Evidence]:
+    return _CHECKS[requirement.evidence](requirement, evidence, now)
+
+
+def _candidates(requirement: Requirement, evidence: EvidenceSet) -> list[Evidence]:
+    """The verified statements of the asked kind by the asked signers, or a NO that also names what was refused."""
+    found = [
+        item
+        for item in evidence.of(requirement.evidence)
+        if not requirement.signed_by or item.signer in requirement.signed_by
+    ]
+    if not found:
+        raise _no_evidence(requirement, evidence)
+    return found
+
+
+def _no_evidence(requirement: Requirement, evidence: EvidenceSet) -> _No:
+    by = f" signed by {' or '.join(sorted(requirement.signed_by))}" if requirement.signed_by else ""
+    refused = [item for item in evidence.refused if f"/{requirement.evidence}/" in item.key]
+    also = f" ({len(refused)} refused: {refused[0].reason})" if refused else ""
+    return _No("evidence-missing", f"no valid {requirement.control or requirement.evidence}{by}{also}")
+
+
+def _check_age(requirement: Requirement, made: datetime, now: datetime) -> None:
+    what = requirement.control or requirement.evidence
+    if made > now + CLOCK_SKEW:
+        raise _No("evidence-from-the-future", f"the {what} is dated {to_text(made)}")
+    if requirement.max_age is not None and now - made > requirement.max_age:
+        raise _No("evidence-stale", f"the {what} of {to_text(made)} is older than {requirement.max_age}")
+
+
+def _check_control(requirement: Requirement, evidence: EvidenceSet, now: datetime) -> list[Evidence]:
+    results = [(control_run.parse(item.statement), item) for item in _candidates(requirement, evidence)]
+    results = [(result, item) for result, item in results if result.control == requirement.control]
+    if not results:
+        raise _no_evidence(requirement, evidence)
+    # The newest counts; of equally new ones the worst, so that order never decides in favour.
+    worst_last = {verdict: rank for rank, verdict in enumerate(Verdict)}
+    result, item = max(results, key=lambda pair: (pair[0].finished_at, worst_last[pair[0].verdict]))
+    if result.verdict not in requirement.verdicts:
+        raise _No("verdict", f"{requirement.control} said {result.verdict.value}: {result.summary}")
+    _check_age(requirement, result.finished_at, now)
+    return [item]
+
+
+def _check_provenance(requirement: Requirement, evidence: EvidenceSet, now: datetime) -> list[Evidence]:
+    found = _candidates(requirement, evidence)
+    _check_age(requirement, max(provenance.parse(item.statement).finished_at for item in found), now)
+    return found  # all of them, because the data sets are those that any of them names
+
+
+def _check_signature(requirement: Requirement, evidence: EvidenceSet, now: datetime) -> list[Evidence]:
+    found = _candidates(requirement, evidence)
+    newest = max(found, key=lambda item: signature_predicate.parse(item.statement).signed_at)
+    _check_age(requirement, signature_predicate.parse(newest.statement).signed_at, now)
+    return [newest]
+
+
+def _check_approval(requirement: Requirement, evidence: EvidenceSet, now: datetime) -> list[Evidence]:
+    latest: dict[str, tuple[approval_predicate.Approval, Evidence]] = {}
+    for item in _candidates(requirement, evidence):
+        approval = approval_predicate.parse(item.statement)
+        known = latest.get(approval.approver)
+        # Of two answers at the same moment the rejection counts.
+        rank = (approval.decided_at, approval.decision is approval_predicate.Decision.REJECTED)
+        if known is None or rank > (known[0].decided_at, known[0].decision is approval_predicate.Decision.REJECTED):
+            latest[approval.approver] = (approval, item)
+    good: list[Evidence] = []
+    for name, (approval, item) in sorted(latest.items()):
+        if approval.decision is approval_predicate.Decision.REJECTED:
+            raise _No("rejected", f"{name} rejected it: {approval.reason or 'no reason given'}")
+        if approval.expires_at is not None and now > approval.expires_at:
+            continue
+        _check_age(requirement, approval.decided_at, now)
+        good.append(item)
+    if len(good) < requirement.count:
+        raise _No("approvals-missing", f"{len(good)} of {requirement.count} approvals")
+    return good
+
+
+_CHECKS = {
+    TEST_RESULT.slug: _check_control,
+    PROVENANCE.slug: _check_provenance,
+    SIGNATURE.slug: _check_signature,
+    APPROVAL.slug: _check_approval,
+}

@@ -1,0 +1,23 @@
+"""Predicate types: a vetted in-toto one where there is one, ours where there is none. One file each, one table."""
+
+from airflow_mlsecops.core.predicates.types import (
+    APPROVAL,
+    PROVENANCE,
+    SIGNATURE,
+    TEST_RESULT,
+    VERIFICATION_SUMMARY,
+    PredicateType,
+    predicate_by_slug,
+    predicate_by_uri,
+)
+
+__all__ = [
+    "APPROVAL",
+    "PROVENANCE",
+    "SIGNATURE",
+    "TEST_RESULT",
+    "VERIFICATION_SUMMARY",
+    "PredicateType",
+    "predicate_by_slug",
+    "predicate_by_uri",
+]

@@ -1,0 +1,40 @@
+"""Signers by URI."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import unquote
+
+from airflow_mlsecops.core.errors import ConfigurationError
+from airflow_mlsecops.core.signing.base import Signer
+
+
+def signer_from_uri(uri: str, passphrase: str | None = None) -> Signer:
+    """The signer that ``uri`` names.
+
+    Args:
+        uri: ``file:/abs/path.pem`` (or a plain path).
+        passphrase: of an encrypted key; never logged.
+
+    Raises:
+        ConfigurationError: if the scheme isn't known.
+        SigningError: if the key can't be used.
+    """
+    scheme, separator, _ = uri.partition(":")
+    opener = _SCHEMES.get(scheme if separator else "file")
+    if opener is None:
+        raise ConfigurationError(f"no signer for {scheme!r} URIs", f"use one of {', '.join(s + ':' for s in _SCHEMES)}")
+    return opener(uri, passphrase)
+
+
+def _file(uri: str, passphrase: str | None) -> Signer:
+    from airflow_mlsecops.core.signing.file_key import FileKeySigner
+
+    path = uri.removeprefix("file:")
+    if path.startswith("//"):
+        path = path.removeprefix("//").removeprefix("localhost")
+    return FileKeySigner.from_file(Path(unquote(path)), passphrase)
+
+
+_SCHEMES: dict[str, Callable[[str, str | None], Signer]] = {"file": _file}

@@ -1,0 +1,82 @@
+"""in-toto Statement v1: who is spoken of (subjects), what kind of claim (predicate type), the claim (predicate).
+
+Source: https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_mlsecops.core.artifact import Artifact
+from airflow_mlsecops.core.canonical import canonical_json, jsonable, strict_json
+from airflow_mlsecops.core.digest import Sha256, parse_sha256
+from airflow_mlsecops.core.errors import StatementError
+
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement: its exact bytes, and a parsed view of them.
+
+    What is signed and kept is ``payload``, never a re-encoding.
+
+    Attributes:
+        payload: the bytes that are signed.
+        predicate_type: URI of the kind of claim.
+        subjects: (name, SHA-256) of each subject.
+        predicate: the claim; treat as read-only.
+    """
+
+    payload: bytes
+    predicate_type: str
+    subjects: tuple[tuple[str, Sha256], ...]
+    predicate: Mapping[str, Any]
+
+    @classmethod
+    def build(cls, subjects: Iterable[Artifact], predicate_type: str, predicate: Mapping[str, Any]) -> Statement:
+        """Write a statement about ``subjects`` as canonical JSON.
+
+        Raises:
+            StatementError: without subjects, or if the predicate can't be canonical JSON.
+        """
+        return cls.parse(
+            canonical_json(
+                {
+                    "_type": STATEMENT_TYPE,
+                    "subject": [artifact.subject for artifact in subjects],
+                    "predicateType": predicate_type,
+                    "predicate": jsonable(dict(predicate)),
+                }
+            )
+        )
+
+    @classmethod
+    def parse(cls, payload: bytes) -> Statement:
+        """Read a statement's bytes.
+
+        Raises:
+            StatementError: if they aren't an in-toto Statement v1 whose subjects all have a SHA-256.
+        """
+        value = strict_json(payload, "statement")
+        if not isinstance(value, dict) or value.get("_type") != STATEMENT_TYPE:
+            raise StatementError(f"not an in-toto Statement v1 (_type must be {STATEMENT_TYPE})")
+        predicate_type, predicate, subjects = value.get("predicateType"), value.get("predicate"), value.get("subject")
+        if not isinstance(predicate_type, str) or not isinstance(predicate, dict):
+            raise StatementError("statement without predicateType or predicate")
+        if not isinstance(subjects, list) or not subjects:
+            raise StatementError("statement without subjects")
+        return cls(payload, predicate_type, tuple(_subject(item) for item in subjects), predicate)
+
+    def is_about(self, digest: str) -> bool:
+        """Whether one of the subjects has this SHA-256."""
+        return any(subject == digest for _, subject in self.subjects)
+
+
+def _subject(item: Any) -> tuple[str, Sha256]:
+    digests = item.get("digest") if isinstance(item, dict) else None
+    if not isinstance(digests, dict):
+        raise StatementError("statement with a subject that has no digest")
+    return str(item.get("name", "")), parse_sha256(digests.get("sha256"))

@@ -1,0 +1,146 @@
+"""Evidence under one root.
+
+The layout::
+
+    bundles/<subject sha256>/<predicate slug>/<bundle sha256>.sigstore.json     create-only
+    blobs/<sha256>                                                              manifests, full reports, row lists
+    log/…                                                                       reserved for the transparency log
+
+Every object's name is the digest of its bytes, so that an overwritten object is noticed by whoever reads it, without
+trust in the store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_mlsecops.core.bundle import Bundle
+from airflow_mlsecops.core.canonical import MAX_JSON_BYTES
+from airflow_mlsecops.core.digest import Sha256, parse_sha256, sha256_bytes
+from airflow_mlsecops.core.errors import EvidenceBrokenError, EvidenceNotFoundError, StatementError
+from airflow_mlsecops.core.predicates import predicate_by_uri
+from airflow_mlsecops.core.store.backend import Backend
+
+MAX_BLOB_BYTES = 1024 * 1024 * 1024
+_SUFFIX = ".sigstore.json"
+
+
+@dataclass(frozen=True)
+class Found:
+    """One object under a subject's folder: a bundle, or why it is none.
+
+    Attributes:
+        key: where it lies.
+        digest: what its name says.
+        bundle: the parsed bundle, not yet verified; ``None`` if broken.
+        broken: why it can't be read; empty if it can.
+    """
+
+    key: str
+    digest: str
+    bundle: Bundle | None
+    broken: str = ""
+
+
+class EvidenceStore:
+    """Puts and finds evidence. Two writers of the same bytes are no conflict: the name is the content."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def __str__(self) -> str:
+        return str(self._backend)
+
+    def put_blob(self, data: bytes) -> Sha256:
+        """Keep ``data``; return its address.
+
+        Raises:
+            EvidenceBrokenError: if other bytes lie under that address.
+            StoreUnavailableError: if the store can't be reached.
+        """
+        digest = sha256_bytes(data)
+        self._put(f"blobs/{digest}", data)
+        return digest
+
+    def get_blob(self, digest: str) -> bytes:
+        """The bytes at this address, checked.
+
+        Raises:
+            EvidenceNotFoundError: if there are none.
+            EvidenceBrokenError: if they aren't those that the address says.
+        """
+        key = f"blobs/{parse_sha256(digest)}"
+        data = self._backend.read(key, MAX_BLOB_BYTES)
+        if sha256_bytes(data) != digest:
+            raise EvidenceBrokenError(
+                f"{self}: {key} was changed", "restore it from a backup, and find out who wrote to the store"
+            )
+        return data
+
+    def put(self, bundle: Bundle) -> Sha256:
+        """Keep a bundle under each of its subjects; return its digest.
+
+        Safe to repeat after a crash half-way: what is there already stays, what is missing is added.
+
+        Raises:
+            StatementError: if its predicate type isn't known.
+            EvidenceBrokenError: if other bytes lie under its address.
+            StoreUnavailableError: if the store can't be reached.
+        """
+        slug = predicate_by_uri(bundle.statement.predicate_type).slug
+        for _, subject in bundle.statement.subjects:
+            self._put(f"bundles/{subject}/{slug}/{bundle.digest}{_SUFFIX}", bundle.raw)
+        return bundle.digest
+
+    def find(self, subject: str, slug: str = "") -> list[Found]:
+        """Everything under a subject's folder, broken objects included: what can't be read must be able to say NO.
+
+        Args:
+            subject: SHA-256 of the artifact.
+            slug: only this predicate, if given.
+
+        Raises:
+            StoreUnavailableError: if the store can't be reached.
+        """
+        prefix = f"bundles/{parse_sha256(subject)}/" + (f"{slug}/" if slug else "")
+        return [self._found(key, subject) for key in self._backend.list(prefix)]
+
+    def subjects(self) -> list[str]:
+        """All subjects that something is stored about.
+
+        Raises:
+            StoreUnavailableError: if the store can't be reached.
+        """
+        return sorted({key.split("/")[1] for key in self._backend.list("bundles/") if key.count("/") >= 2})
+
+    def get(self, digest: str) -> Found:
+        """The bundle with this digest, wherever it lies.
+
+        Raises:
+            EvidenceNotFoundError: if there is none.
+        """
+        wanted = f"/{parse_sha256(digest)}{_SUFFIX}"
+        for key in self._backend.list("bundles/"):
+            if key.endswith(wanted):
+                return self._found(key, key.split("/")[1])
+        raise EvidenceNotFoundError(f"{self}: no evidence {digest}", "see `mlsecops evidence list`")
+
+    def _found(self, key: str, subject: str) -> Found:
+        digest = key.rsplit("/", 1)[-1].removesuffix(_SUFFIX)
+        try:
+            raw = self._backend.read(key, MAX_JSON_BYTES)
+            if sha256_bytes(raw) != digest:
+                raise EvidenceBrokenError(f"{key} was changed")
+            bundle = Bundle.parse(raw)
+            slug = predicate_by_uri(bundle.statement.predicate_type).slug
+            if not bundle.statement.is_about(subject) or key.split("/")[2] != slug:
+                raise EvidenceBrokenError(f"{key} lies in a folder where it doesn't belong")
+        except (StatementError, EvidenceBrokenError, EvidenceNotFoundError) as error:
+            return Found(key, digest, None, error.message)
+        return Found(key, digest, bundle)
+
+    def _put(self, key: str, data: bytes) -> None:
+        if not self._backend.create(key, data) and self._backend.read(key, MAX_BLOB_BYTES) != data:
+            raise EvidenceBrokenError(
+                f"{self}: other bytes lie under {key}", "the store was tampered with; find out by whom"
+            )

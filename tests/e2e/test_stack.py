@@ -1,0 +1,205 @@
+"""The stack that the demo and all end-to-end tests stand on: it boots, works, names what fails, and leaves nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from airflow_api import AirflowApi, AirflowApiError
+from airflow_stack import AirflowStack, StackError
+
+pytestmark = pytest.mark.e2e
+
+DAG_ID = "stack_approval"
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+
+
+def processes_of(home: Path) -> list[str]:
+    """Return the living processes with that AIRFLOW_HOME; found by other means than the stack's own."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get("AIRFLOW_HOME") == str(home):
+                found.append(" ".join(process.cmdline()))
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def test_all_components_are_healthy(airflow_stack: AirflowStack) -> None:
+    health = AirflowApi(airflow_stack.base_url).health()
+    assert {name: health[name]["status"] for name in health} == dict.fromkeys(
+        ("metadatabase", "scheduler", "dag_processor", "triggerer"), "healthy"
+    )
+    airflow_stack.check()
+
+
+def test_no_dag_file_fails_to_import(airflow_stack: AirflowStack) -> None:
+    with airflow_stack.api("admin") as api:
+        api.wait_for_dag(DAG_ID)
+        assert api.import_errors() == {}
+
+
+def test_a_wrong_password_is_refused(airflow_stack: AirflowStack) -> None:
+    with pytest.raises(AirflowApiError) as error:
+        AirflowApi(airflow_stack.base_url, "alice", airflow_stack.passwords["bob"]).dag_ids()
+    assert error.value.status == 401
+
+
+def test_roles_hold(airflow_stack: AirflowStack) -> None:
+    with airflow_stack.api("dave") as viewer:
+        viewer.wait_for_dag(DAG_ID)
+        with pytest.raises(AirflowApiError) as error:
+            viewer.trigger(DAG_ID)
+        assert error.value.status == 403
+        with pytest.raises(AirflowApiError) as error:
+            viewer.request("GET", "/connections")
+        assert error.value.status == 403
+    with airflow_stack.api("admin") as admin:
+        assert admin.request("GET", "/connections")["total_entries"] >= 0
+
+
+def test_an_approval_from_the_question_to_the_answer(airflow_stack: AirflowStack) -> None:
+    with airflow_stack.api("alice") as alice, airflow_stack.api("bob") as bob:
+        alice.wait_for_dag(DAG_ID)
+        run_id = alice.trigger(DAG_ID, conf={"note": "a + b"}, run_id="asked+by alice".replace(" ", "_"))
+        question = bob.wait_for_request(DAG_ID, run_id, "approve", timeout=120)
+        assert (question.subject, question.body, question.assigned_users) == ("Go on?", "3 rows", ("bob",))
+        assert bob.run(DAG_ID, run_id).task("finish").state is None
+
+        with pytest.raises(AirflowApiError) as error:
+            alice.respond(DAG_ID, run_id, "approve", ["Approve"])
+        assert error.value.status == 403
+        bob.respond(DAG_ID, run_id, "approve", ["Approve"])
+
+        seen: list[str] = []
+        run = bob.wait_for_run(DAG_ID, run_id, timeout=120, progress=lambda run: seen.append(run.state))
+        assert (run.state, run.triggered_by, seen[-1]) == ("success", "alice", "success")
+        assert [task.task_id for task in run.tasks] == ["prepare", "approve", "finish"]
+        assert bob.xcom(DAG_ID, run_id, "finish") == 6
+        assert "rows" in str(bob.xcom(DAG_ID, run_id, "prepare"))
+        assert bob.requests(DAG_ID, run_id) == []
+        (answer,) = bob.requests(DAG_ID, run_id, answered=True)
+        assert (answer.answered_by, answer.chosen_options) == ("bob", ("Approve",))
+        with pytest.raises(AirflowApiError) as error:
+            bob.respond(DAG_ID, run_id, "approve", ["Approve"])
+        assert error.value.status == 409
+
+
+def test_a_task_marked_and_cleared_by_hand(airflow_stack: AirflowStack) -> None:
+    with airflow_stack.api("admin") as api:
+        api.wait_for_dag(DAG_ID)
+        run_id = api.trigger(DAG_ID)
+        api.wait_for_request(DAG_ID, run_id, timeout=120)
+        api.set_task_state(DAG_ID, run_id, "approve", "success")
+        assert api.wait_for_run(DAG_ID, run_id, timeout=120).state == "success"
+        api.clear(DAG_ID, run_id, ["prepare"])
+        run = api.wait_for_run(DAG_ID, run_id, timeout=120)
+        assert (run.state, run.task("prepare").try_number) == ("success", 2)
+        assert "prepare" in api.task_log(DAG_ID, run_id, "prepare", 2)
+
+
+def test_the_command_line_talks_to_the_same_airflow(airflow_stack: AirflowStack) -> None:
+    done = airflow_stack.run("airflow", "config", "get-value", "database", "sql_alchemy_conn")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith(f"{airflow_stack.home}/airflow.db")
+
+
+def test_secrets_are_for_the_owner_alone(airflow_stack: AirflowStack) -> None:
+    for name in ("passwords.json", "secrets.json", "airflow.cfg"):
+        assert (airflow_stack.home / name).stat().st_mode & 0o077 == 0, name
+    assert airflow_stack.home.stat().st_mode & 0o077 == 0
+    assert len(set(airflow_stack.passwords.values())) == len(airflow_stack.passwords)
+
+
+def test_a_second_stack_in_the_same_home_is_refused(airflow_stack: AirflowStack) -> None:
+    with pytest.raises(StackError, match="another Airflow stack runs"):
+        AirflowStack(airflow_stack.home, airflow_stack.dags_folders, users=airflow_stack.users).start()
+    airflow_stack.check()
+    assert AirflowApi(airflow_stack.base_url).health()["scheduler"]["status"] == "healthy"
+
+
+def test_two_homes_a_foreign_environment_and_nothing_left(
+    airflow_stack: AirflowStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "somebody-elses"))
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "no.such.Executor")
+    monkeypatch.setenv("AIRFLOW__CORE__LOAD_EXAMPLES", "True")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "example.org")
+    home = tmp_path / "a home with spaces & 100%"
+    stack = AirflowStack(home, tmp_path, users={"carol": "admin"}, passwords={"carol": "given by hand"})
+    with stack:
+        assert stack.base_url != airflow_stack.base_url
+        assert stack.passwords == {"carol": "given by hand"}
+        with stack.api("carol") as api:
+            assert api.dag_ids() == []
+        # The look itself works: without it, the last lines would prove nothing.
+        assert len(processes_of(home)) >= 4
+    assert processes_of(home) == []
+    assert not (tmp_path / "somebody-elses").exists()
+    airflow_stack.check()
+
+
+def test_a_taken_port_is_an_error_that_names_the_api_server(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        stack = AirflowStack(tmp_path / "home", tmp_path, users={"admin": "admin"}, port=port)
+        with pytest.raises(StackError, match=r"(?s)api-server ended with exit code [1-9].*address already in use"):
+            stack.start()
+    assert processes_of(stack.home) == []
+
+
+def test_a_component_that_dies_early_is_named(tmp_path: Path) -> None:
+    extra = {"AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "often"}
+    stack = AirflowStack(tmp_path / "home", tmp_path, users={"admin": "admin"}, extra_env=extra)
+    with pytest.raises(StackError, match=r"(?s)triggerer ended with exit code [1-9].*job_heartbeat_sec"):
+        stack.start()
+    assert processes_of(stack.home) == []
+
+
+def test_a_failed_migration_is_named(tmp_path: Path) -> None:
+    extra = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/no/such/folder/airflow.db"}
+    stack = AirflowStack(tmp_path / "home", tmp_path, users={"admin": "admin"}, extra_env=extra)
+    with pytest.raises(StackError, match=r"(?s)migrate ended with exit code [1-9].*unable to open database file"):
+        stack.start()
+    assert processes_of(stack.home) == []
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_nothing_outlives_a_starter_that_is_ended(signum: signal.Signals, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    program = (
+        "from pathlib import Path; import sys, time; sys.path.insert(0, sys.argv[1])\n"
+        "from airflow_stack import AirflowStack\n"
+        "with AirflowStack(Path(sys.argv[2]), Path(sys.argv[3]), users={'admin': 'admin'}): time.sleep(600)\n"
+    )
+    starter = subprocess.Popen(
+        [sys.executable, "-c", program, str(SCRIPTS), str(home), str(tmp_path)], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        # In the middle of the start, when all components are there and none is ready.
+        while not (home / "logs" / "components" / "triggerer.log").exists():
+            assert starter.poll() is None, starter.communicate()[1]
+            time.sleep(0.1)
+        assert processes_of(home)
+        os.kill(starter.pid, signum)
+        errors = starter.communicate()[1]
+    finally:
+        starter.kill()
+        starter.wait()
+    assert starter.returncode not in (0, None)
+    if signum is not signal.SIGKILL:
+        # Gone by the time the starter is, and it says why it ended.
+        assert processes_of(home) == []
+        assert "KeyboardInterrupt" in errors or "Terminated" in errors
+        return
+    while processes_of(home):
+        time.sleep(0.1)
