@@ -1,6 +1,6 @@
 """Pinning: from a URI to a digest, and from a digest back to the very same bytes."""
 
-from airflow_mlsecops.core.pinning.pin import Pin, pin, verified_copy
+from airflow_mlsecops.core.pinning.pin import Pin, pin, recheck, verified_copy
 from airflow_mlsecops.core.pinning.sources import Access
 
-__all__ = ["Access", "Pin", "pin", "verified_copy"]
+__all__ = ["Access", "Pin", "pin", "recheck", "verified_copy"]

@@ -69,6 +69,22 @@ def verified_copy(
         ArtifactChangedError: if the bytes are no longer the pinned ones; what was copied until then is for the
             caller to remove.
     """
+    manifest = _again(artifact, access, blob, into)
+    return into / manifest.entries[0].name if artifact.form is Form.FILE else into
+
+
+def recheck(artifact: Artifact, *, access: Access | None = None, blob: Callable[[str], bytes] | None = None) -> None:
+    """Hash the pinned bytes again where they lie, without a copy: for signing and gates, which don't read them.
+
+    Raises:
+        ArtifactChangedError: if the bytes are no longer the pinned ones.
+    """
+    _again(artifact, access, blob, None)
+
+
+def _again(
+    artifact: Artifact, access: Access | None, blob: Callable[[str], bytes] | None, into: Path | None
+) -> Manifest:
     versions: dict[str, str] | None = None
     if artifact.version:
         versions = {artifact.uri.rsplit("/", 1)[-1]: artifact.version}
@@ -80,7 +96,7 @@ def verified_copy(
             f"{artifact.uri}: expected sha256:{artifact.digest}, found sha256:{again.artifact.digest}",
             "somebody wrote to it after it was pinned; pin and check it again, and find out who",
         )
-    return into / again.manifest.entries[0].name if artifact.form is Form.FILE else into
+    return again.manifest
 
 
 def _scan(

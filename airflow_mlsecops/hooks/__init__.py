@@ -1,0 +1,1 @@
+"""Hooks: they turn Airflow connections into objects of the core."""

@@ -1,0 +1,146 @@
+"""The hook: evidence store, signer and trust policy from one Airflow connection of type ``mlsecops``."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import BaseHook
+
+from airflow_mlsecops.core.artifact import Artifact, Kind
+from airflow_mlsecops.core.canonical import canonical_json
+from airflow_mlsecops.core.clock import utcnow
+from airflow_mlsecops.core.digest import Sha256
+from airflow_mlsecops.core.errors import TrustError
+from airflow_mlsecops.core.pinning import Access, pin, recheck, verified_copy
+from airflow_mlsecops.core.predicates import control_run
+from airflow_mlsecops.core.report import Report
+from airflow_mlsecops.core.signing import Signer, signer_from_uri
+from airflow_mlsecops.core.statement import Statement
+from airflow_mlsecops.core.store import EvidenceStore, open_store
+from airflow_mlsecops.core.trust import TrustPolicy
+from airflow_mlsecops.hooks.settings import Settings, embedded_settings
+
+DEFAULT_CONN_ID = "mlsecops_default"
+
+
+class MlsecopsHook(BaseHook):
+    """Turns an ``mlsecops`` connection into the core's objects, and does the few steps that every operator shares.
+
+    The connection's extra has ``evidence_root``, ``signer``, ``trust_policy`` and, for S3, ``aws_conn_id``; its
+    password is the passphrase of the signer's key. Without a connection named ``mlsecops_default``, an embedded store
+    and key under ``$AIRFLOW_HOME/mlsecops/`` serve for trying out, and say so.
+    """
+
+    conn_name_attr = "mlsecops_conn_id"
+    default_conn_name = DEFAULT_CONN_ID
+    conn_type = "mlsecops"
+    hook_name = "ML security evidence"
+
+    def __init__(self, mlsecops_conn_id: str = DEFAULT_CONN_ID) -> None:
+        super().__init__()
+        self.mlsecops_conn_id = mlsecops_conn_id
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What the connection says.
+
+        Raises:
+            AirflowNotFoundException: if a connection was named that doesn't exist.
+            ConfigurationError: if it is incomplete.
+        """
+        from airflow.sdk.exceptions import AirflowNotFoundException
+
+        try:
+            connection = self.get_connection(self.mlsecops_conn_id)
+        except AirflowNotFoundException:
+            if self.mlsecops_conn_id != DEFAULT_CONN_ID:
+                raise
+            return embedded_settings()
+        return Settings.from_connection(connection)
+
+    @cached_property
+    def access(self) -> Access:
+        """How artifacts on S3 are reached."""
+        from airflow_mlsecops.hooks.aws import s3_client
+
+        aws_conn_id = self.settings.aws_conn_id
+        return Access(s3=lambda: s3_client(aws_conn_id))
+
+    @cached_property
+    def store(self) -> EvidenceStore:
+        """The evidence store; nothing is dialled yet."""
+        return open_store(self.settings.evidence_root, self.access)
+
+    @cached_property
+    def signer(self) -> Signer:
+        """The signer.
+
+        Raises:
+            SigningError: if its key can't be used.
+        """
+        return signer_from_uri(self.settings.signer, self.settings.passphrase)
+
+    @cached_property
+    def trust(self) -> TrustPolicy:
+        """The trust policy.
+
+        Raises:
+            TrustError: if it can't be read.
+        """
+        path = Path(self.settings.trust_policy.removeprefix("file://"))
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise TrustError(
+                f"the trust policy {path} can't be read: {error.strerror}", "check the connection"
+            ) from error
+        return TrustPolicy.from_bytes(data)
+
+    def pin(self, uri: str, *, name: str = "", kind: Kind | str = Kind.DATASET) -> Artifact:
+        """Pin what lies at ``uri``, and keep its manifest as a blob. See :func:`airflow_mlsecops.core.pinning.pin`."""
+        pinned = pin(uri, name=name, kind=Kind(kind), access=self.access)
+        for blob in pinned.blobs:
+            self.store.put_blob(blob)
+        return pinned.artifact
+
+    @contextmanager
+    def verified_copy(self, artifact: Artifact) -> Iterator[Path]:
+        """A private copy of the pinned bytes, gone afterwards.
+
+        Raises:
+            ArtifactChangedError: if they are no longer the pinned ones.
+        """
+        with tempfile.TemporaryDirectory(prefix="mlsecops-", ignore_cleanup_errors=True) as folder:
+            yield verified_copy(artifact, Path(folder), access=self.access, blob=self.store.get_blob)
+
+    def recheck(self, artifact: Artifact) -> None:
+        """Hash the pinned bytes again where they lie.
+
+        Raises:
+            ArtifactChangedError: if they are no longer the pinned ones.
+        """
+        recheck(artifact, access=self.access, blob=self.store.get_blob)
+
+    def record(self, report: Report, run: Mapping[str, Any]) -> Sha256:
+        """Turn a report into evidence: blobs first, then the signed statement that names them; return its digest."""
+        blobs = {name: self.store.put_blob(data) for name, data in report.blobs.items()}
+        full = self.store.put_blob(canonical_json(report.to_dict()))
+        return self.put(control_run.build(report, finished_at=utcnow(), run=run, report_blob=full, blobs=blobs))
+
+    def put(self, statement: Statement) -> Sha256:
+        """Sign a statement and put it into the store; return the bundle's digest."""
+        return self.store.put(self.signer.sign(statement))
+
+    def test_connection(self) -> tuple[bool, str]:
+        """For the *Test* button: is the store reachable, the trust policy readable, the signer usable and trusted?"""
+        try:
+            subjects = len(self.store.subjects())
+            signer = self.trust.signer(self.signer.public_key.hint)
+        except Exception as error:
+            return False, str(error)
+        return True, f"{subjects} artifacts in {self.store}; signing as {signer.name} with roles {sorted(signer.roles)}"

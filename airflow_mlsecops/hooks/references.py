@@ -1,0 +1,51 @@
+"""What travels through XCom: references, never data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_mlsecops.core.artifact import Artifact, Kind
+from airflow_mlsecops.core.errors import ConfigurationError
+from airflow_mlsecops.hooks.mlsecops import MlsecopsHook
+
+ArtifactLike = Artifact | Mapping[str, Any] | str
+"""A pinned artifact, what a task of ours returned, or a URI that is pinned now."""
+
+
+def resolve_artifact(value: Any, hook: MlsecopsHook, *, name: str = "", kind: Kind | str = Kind.DATASET) -> Artifact:
+    """The pinned artifact behind ``value``.
+
+    A reference keeps the digest it was pinned with; a URI is pinned now.
+
+    Raises:
+        ConfigurationError: if it is none of these.
+        StatementError: if a reference is malformed.
+    """
+    if isinstance(value, Artifact):
+        return value
+    if isinstance(value, Mapping):
+        return Artifact.from_dict(value.get("artifact", value))
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        return Artifact.from_dict(_parsed(value))
+    if isinstance(value, str) and value.strip() and value != "None":
+        return hook.pin(value, name=name, kind=kind)
+    raise ConfigurationError(
+        f"expected an artifact's URI or a reference from another task, got {type(value).__name__}",
+        "hand over a path, an s3:// URI, or the .output of a task that pins; did that task run?",
+    )
+
+
+def _parsed(text: str) -> Mapping[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ConfigurationError(
+            "a template turned the artifact's reference into text",
+            "hand over `task.output`, or use `| tojson` in the template",
+        ) from error
+    nested = value.get("artifact", value) if isinstance(value, dict) else None
+    if not isinstance(nested, dict):
+        raise ConfigurationError(f"expected an artifact's reference, got {text[:80]!r}")
+    return nested

@@ -1,0 +1,109 @@
+"""What an ``mlsecops`` connection says, and what stands in for it when there is none."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlsecops.core.errors import ConfigurationError
+from airflow_mlsecops.core.signing import PublicKey, generate_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+log = logging.getLogger(__name__)
+
+EMBEDDED_ROLES = ("control", "provenance", "sign", "approve", "gate")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where evidence lies, who signs, whom to trust.
+
+    Attributes:
+        evidence_root: folder or ``s3://bucket/prefix``.
+        signer: URI of the signer.
+        trust_policy: path of the trust policy file.
+        aws_conn_id: connection for S3; empty for boto3's own chain.
+        passphrase: of the signer's key; never shown.
+    """
+
+    evidence_root: str
+    signer: str
+    trust_policy: str
+    aws_conn_id: str = ""
+    passphrase: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_connection(cls, connection: Any) -> Settings:
+        """Read the named keys of the connection's extra; nothing else of it is looked at.
+
+        Raises:
+            ConfigurationError: if one of the three needed ones is missing.
+        """
+        extra: Mapping[str, Any] = connection.extra_dejson
+        missing = [key for key in ("evidence_root", "signer", "trust_policy") if not extra.get(key)]
+        if missing:
+            raise ConfigurationError(
+                f"connection {connection.conn_id}: {', '.join(missing)} missing from its extra",
+                "an mlsecops connection needs evidence_root, signer and trust_policy",
+            )
+        return cls(
+            evidence_root=str(extra["evidence_root"]),
+            signer=str(extra["signer"]),
+            trust_policy=str(extra["trust_policy"]),
+            aws_conn_id=str(extra.get("aws_conn_id") or ""),
+            passphrase=connection.password or None,
+        )
+
+
+def embedded_settings() -> Settings:
+    """The default for trying out: everything under ``$AIRFLOW_HOME/mlsecops/``, with a key made on first use.
+
+    The key lies where every task can read it, and holds every role: whoever can run a task here can sign anything.
+    """
+    home = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "mlsecops"
+    log.warning(
+        "No mlsecops connection: using the embedded store and key under %s. This is for TRYING OUT ONLY: any task "
+        "here can sign anything. Create a connection of type mlsecops for real use.",
+        home,
+    )
+    key, trust = home / "signing-key.pem", home / "trust.yaml"
+    (home / "evidence").mkdir(parents=True, exist_ok=True)
+    if not trust.exists():
+        _make_key(home, key, trust)
+    return Settings(str(home / "evidence"), f"file:{key}", str(trust))
+
+
+def _make_key(home: Path, key: Path, trust: Path) -> None:
+    """Make key and trust policy; of several tasks that start at once, the first one's key wins for all."""
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    pem, _ = generate_key()
+    _create_once(key, pem, 0o600)
+    winner: Any = load_pem_private_key(key.read_bytes(), None)
+    public = PublicKey.of(winner.public_key())
+    _create_once(trust, trust_document("embedded", public).encode(), 0o644)
+
+
+def trust_document(name: str, public: PublicKey, roles: tuple[str, ...] = EMBEDDED_ROLES) -> str:
+    """A trust policy with one signer, as YAML."""
+    pem = "".join(f"      {line}\n" for line in public.pem.strip().splitlines())
+    return f"version: 1\nsigners:\n  - name: {name}\n    roles: [{', '.join(roles)}]\n    public_key: |\n{pem}"
+
+
+def _create_once(path: Path, data: bytes, mode: int) -> None:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,110 @@
+"""For ``@task`` functions: hand artifacts from one to the next by digest.
+
+Example::
+
+    @task
+    def train(data: dict) -> dict:
+        with verified_copy(data) as path:
+            model = fit(path)
+        save(model, "/models/digits.joblib")
+        return attest("/models/digits.joblib", name="digits-model", inputs=[data], parameters={"C": 1.0})
+
+What these functions return is a reference (digest, URI, counts), small enough for XCom, and what every operator of this
+provider takes as ``artifact``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from airflow_mlsecops.core.artifact import Kind
+from airflow_mlsecops.core.clock import utcnow
+from airflow_mlsecops.core.predicates import provenance
+from airflow_mlsecops.core.predicates.types import OURS
+from airflow_mlsecops.hooks.mlsecops import DEFAULT_CONN_ID, MlsecopsHook
+from airflow_mlsecops.hooks.references import ArtifactLike, resolve_artifact
+from airflow_mlsecops.hooks.run_info import run_info
+
+log = logging.getLogger(__name__)
+
+BUILDER = f"{OURS}/airflow"
+
+
+def pin(
+    uri: str, *, name: str = "", kind: Kind | str = Kind.DATASET, mlsecops_conn_id: str = DEFAULT_CONN_ID
+) -> dict[str, Any]:
+    """Pin what lies at ``uri`` and return its reference.
+
+    Raises:
+        ArtifactError: if nothing lies there, or it can't be pinned safely.
+    """
+    artifact = MlsecopsHook(mlsecops_conn_id).pin(uri, name=name, kind=kind)
+    log.info(
+        "Pinned %s at %s: %d files, %d bytes, sha256:%s",
+        artifact,
+        artifact.uri,
+        artifact.files,
+        artifact.size,
+        artifact.digest,
+    )
+    return {"artifact": artifact.to_dict()}
+
+
+@contextmanager
+def verified_copy(reference: ArtifactLike, *, mlsecops_conn_id: str = DEFAULT_CONN_ID) -> Iterator[Path]:
+    """A private copy of the referenced bytes: read this, not the URI, so that what was checked is what is used.
+
+    Raises:
+        ArtifactChangedError: if the bytes are no longer the pinned ones.
+    """
+    hook = MlsecopsHook(mlsecops_conn_id)
+    artifact = resolve_artifact(reference, hook)
+    with hook.verified_copy(artifact) as path:
+        log.info("Verified %s: the bytes are the pinned ones", artifact)
+        yield path
+
+
+def attest(
+    uri: str,
+    *,
+    name: str,
+    inputs: Sequence[ArtifactLike],
+    kind: Kind | str = Kind.MODEL,
+    parameters: Mapping[str, Any] | None = None,
+    mlsecops_conn_id: str = DEFAULT_CONN_ID,
+) -> dict[str, Any]:
+    """Pin what this task made at ``uri``, sign where it came from (SLSA provenance v1), and return its reference.
+
+    Args:
+        uri: where the output lies.
+        name: what people call it.
+        inputs: references of everything it was made from.
+        kind: model or dataset.
+        parameters: what the task was told. Never put a secret here: it is signed and published.
+        mlsecops_conn_id: the connection.
+
+    Raises:
+        ArtifactError: if the output can't be pinned.
+        SigningError, StoreError: if the statement can't be signed or kept.
+    """
+    from airflow.sdk import get_current_context
+
+    context: Any = get_current_context()
+    hook = MlsecopsHook(mlsecops_conn_id)
+    output = hook.pin(uri, name=name, kind=kind)
+    statement = provenance.build(
+        output,
+        inputs=[resolve_artifact(item, hook) for item in inputs],
+        parameters=parameters or {},
+        run=run_info(context),
+        builder=BUILDER,
+        started_at=context["ti"].start_date,
+        finished_at=utcnow(),
+    )
+    digest = hook.put(statement)
+    log.info("Attested %s, made from %d inputs: evidence sha256:%s", output, len(inputs), digest)
+    return {"artifact": output.to_dict(), "evidence": digest}

@@ -1,0 +1,126 @@
+"""What all operators here share: one artifact, one connection, one way to end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from airflow_mlsecops.core.artifact import Kind
+from airflow_mlsecops.core.errors import ConfigurationError, MlsecopsError
+from airflow_mlsecops.hooks.mlsecops import DEFAULT_CONN_ID, MlsecopsHook
+from airflow_mlsecops.hooks.references import ArtifactLike, resolve_artifact
+from airflow_mlsecops.operators.links import EvidenceLink
+
+if TYPE_CHECKING:
+    from airflow_mlsecops.core.artifact import Artifact
+
+OnNo = Literal["fail", "skip", "continue"]
+
+
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Refuse a misspelt choice when the Dag is parsed, not when it runs.
+
+    Raises:
+        ValueError: naming the choices.
+    """
+    if value not in choices:
+        raise ValueError(f"{name}={value!r}: expected one of {', '.join(choices)}")
+
+
+@contextmanager
+def permanent_errors_fail() -> Iterator[None]:
+    """Let a retry mend what it can (a store that is down), and fail at once on what it can't (a refused signature)."""
+    try:
+        yield
+    except MlsecopsError as error:
+        if error.transient:
+            raise
+        raise AirflowFailException(str(error)) from error
+
+
+class MlsecopsOperator(BaseOperator):
+    """Base of the operators that work on one artifact.
+
+    Args:
+        artifact: a path or URI, which is pinned now; or the output of a task that pinned it before, which keeps its
+            digest.
+        artifact_name: what people call it, if it is pinned here.
+        artifact_kind: ``dataset`` or ``model``, if it is pinned here.
+        mlsecops_conn_id: the connection that names evidence store, signer and trust policy.
+    """
+
+    template_fields: Sequence[str] = ("artifact", "artifact_name", "mlsecops_conn_id")
+    operator_extra_links = (EvidenceLink(),)
+    ui_color = "#e6f4ea"
+    default_kind: ClassVar[Kind] = Kind.DATASET
+
+    def __init__(
+        self,
+        *,
+        artifact: ArtifactLike,
+        artifact_name: str = "",
+        artifact_kind: Kind | str | None = None,
+        mlsecops_conn_id: str = DEFAULT_CONN_ID,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.artifact = artifact
+        self.artifact_name = artifact_name
+        self.artifact_kind = Kind(artifact_kind or self.default_kind).value
+        self.mlsecops_conn_id = mlsecops_conn_id
+        self.pinned_digest = ""
+
+    def execute(self, context: Any) -> dict[str, Any]:
+        """Do the work; what it returns is the XCom reference."""
+        with permanent_errors_fail():
+            return self.work(MlsecopsHook(self.mlsecops_conn_id), context)
+
+    def work(self, hook: MlsecopsHook, context: Any) -> dict[str, Any]:
+        """What a subclass does."""
+        raise NotImplementedError(f"{type(self).__name__} does nothing")
+
+    def resolve(self, hook: MlsecopsHook) -> Artifact:
+        """Pin the artifact, or take the pinned one that was handed over; remember its digest for the link."""
+        artifact = resolve_artifact(self.artifact, hook, name=self.artifact_name, kind=self.artifact_kind)
+        self.pinned_digest = artifact.digest
+        self.log.info("Artifact %s at %s", artifact, artifact.uri)
+        self.log.info("  %d files, %d bytes, sha256:%s", artifact.files, artifact.size, artifact.digest)
+        return artifact
+
+    def unchanged(self, hook: MlsecopsHook, artifact: Artifact) -> Artifact:
+        """Hash what lies at the artifact's URI again, because a gate decides about the bytes that are there *now*.
+
+        Raises:
+            ArtifactChangedError: if they are no longer the pinned ones.
+        """
+        hook.recheck(artifact)
+        self.log.info("Hashed again: the bytes are the pinned ones")
+        return artifact
+
+    def end(self, context: Any, reference: Mapping[str, Any], *, said_no: str, on_no: str) -> dict[str, Any]:
+        """Hand the reference on; on a NO fail, skip or go on, as the author chose.
+
+        Raises:
+            AirflowFailException: on a NO with ``fail``: never retried, because the bytes would be the same.
+            AirflowSkipException: on a NO with ``skip``.
+        """
+        context["ti"].xcom_push(key="mlsecops", value=dict(reference))
+        if not said_no or on_no == "continue":
+            if said_no:
+                self.log.warning("Going on although the answer is NO, as told by the Dag's author: %s", said_no)
+            return dict(reference)
+        raise (AirflowSkipException if on_no == "skip" else AirflowFailException)(said_no)
+
+
+def require_text(name: str, value: Any) -> None:
+    """Refuse an empty parameter that a template may have left empty.
+
+    Raises:
+        ConfigurationError: naming it.
+    """
+    if not isinstance(value, str) or not value.strip() or value == "None":
+        raise ConfigurationError(f"{name} is empty", "check the parameter, and the template that fills it")

@@ -1,0 +1,89 @@
+"""A control as a task. The story, told once: pin -> run -> report -> statement -> sign -> put -> reference -> end."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_mlsecops.core.errors import DataError, MlsecopsError
+from airflow_mlsecops.core.findings import Finding, Severity
+from airflow_mlsecops.core.report import Report, Verdict
+from airflow_mlsecops.hooks.run_info import run_info
+from airflow_mlsecops.operators.base import MlsecopsOperator, OnNo, check_choice
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airflow_mlsecops.core.artifact import Artifact
+    from airflow_mlsecops.core.digest import Sha256
+    from airflow_mlsecops.hooks.mlsecops import MlsecopsHook
+
+SHOWN_FINDINGS = 10
+
+
+class ControlOperator(MlsecopsOperator):
+    """Base of all controls. A new control is one core function ``(artifact, path, …) -> Report`` and :meth:`control`.
+
+    Args:
+        on_fail: what to do when the verdict is FAIL: ``fail`` the task (never retried: the bytes would be the same),
+            ``skip`` it, or ``continue``. Whatever is chosen, the verdict is signed evidence, and a gate reads that.
+    """
+
+    control_name: ClassVar[str]
+
+    def __init__(self, *, on_fail: OnNo = "fail", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        check_choice("on_fail", on_fail, ("fail", "skip", "continue"))
+        self.on_fail = on_fail
+
+    @abstractmethod
+    def control(self, artifact: Artifact, path: Path) -> Report:
+        """Look at the artifact; ``path`` is a private copy of its pinned bytes."""
+
+    def work(self, hook: MlsecopsHook, context: Any) -> dict[str, Any]:
+        """Tell the story of the module's first line."""
+        artifact = self.resolve(hook)
+        with hook.verified_copy(artifact) as path:
+            report = self._report(hook, context, artifact, path)
+        digest = hook.record(report, run_info(context))
+        self._tell(report, digest)
+        said_no = "" if report else f"{report.control} of {artifact} failed: {report.summary}"
+        return self.end(context, reference(report, digest), said_no=said_no, on_no=self.on_fail)
+
+    def _report(self, hook: MlsecopsHook, context: Any, artifact: Artifact, path: Path) -> Report:
+        """Run the control; data that can't be judged is a FAIL, and so is a crash, which is also raised."""
+        try:
+            return self.control(artifact, path)
+        except DataError as error:
+            return self._failed(artifact, "cannot-judge", error.message)
+        except MlsecopsError:
+            raise  # a mistake in the Dag or a store that is down says nothing about the data
+        except Exception as error:
+            crashed = self._failed(artifact, "crashed", f"the control crashed with {type(error).__name__}")
+            self._tell(crashed, hook.record(crashed, run_info(context)))
+            raise
+
+    def _failed(self, artifact: Artifact, rule: str, message: str) -> Report:
+        finding = Finding(f"{self.control_name}/{rule}", Severity.CRITICAL, message)
+        return Report(artifact, self.control_name, Verdict.FAIL, message, (finding,))
+
+    def _tell(self, report: Report, digest: Sha256) -> None:
+        """The story in a few lines that a person can follow."""
+        self.log.info("%s: %s - %s", report.control, report.verdict.upper(), report.summary)
+        for finding in report.findings[:SHOWN_FINDINGS]:
+            self.log.info("  [%s] %s: %s %s", finding.severity, finding.rule, finding.message, finding.where)
+        if len(report.findings) > SHOWN_FINDINGS:
+            self.log.info("  … and %d more in the report", len(report.findings) - SHOWN_FINDINGS)
+        self.log.info("Evidence sha256:%s", digest)
+
+
+def reference(report: Report, digest: Sha256) -> dict[str, Any]:
+    """What travels through XCom: digests, counts and the verdict."""
+    return {
+        "artifact": report.subject.to_dict(),
+        "control": report.control,
+        "verdict": report.verdict.value,
+        "summary": report.summary[:500],
+        "findings": len(report.findings),
+        "evidence": digest,
+    }

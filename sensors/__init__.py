@@ -1,0 +1,1 @@
+"""Sensors: they wait until evidence is there."""
