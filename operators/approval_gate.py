@@ -73,9 +73,11 @@ class ApprovalGateOperator(MlsecopsOperator, HITLOperator):
         mlsecops_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
-        for name in ("defaults", "options", "multiple", "params", "body", "assigned_users"):
+        for name in ("defaults", "options", "multiple", "body", "assigned_users"):
             if name in kwargs:
                 raise ValueError(f"{name} can't be set: this gate asks one question, and a timeout never approves")
+        # Airflow hands the Dag's own params in here; they don't belong on the form, and nobody may add a question.
+        kwargs.pop("params", None)
         check_choice("on_reject", on_reject, ("fail", "skip"))
         if isinstance(approvers, str) or (approvers is not None and not approvers):
             raise ValueError("approvers: expected a list of names, or nothing for everybody with the right")

@@ -6,12 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from airflow.sdk import XComArg
+
 from airflow_mlsecops.core.artifact import Artifact, Kind
 from airflow_mlsecops.core.errors import ConfigurationError
 from airflow_mlsecops.hooks.mlsecops import MlsecopsHook
 
-ArtifactLike = Artifact | Mapping[str, Any] | str
-"""A pinned artifact, what a task of ours returned, or a URI that is pinned now."""
+ArtifactLike = Artifact | Mapping[str, Any] | str | XComArg
+"""A pinned artifact, what a task of ours returned (or will return), or a URI that is pinned now."""
 
 
 def resolve_artifact(value: Any, hook: MlsecopsHook, *, name: str = "", kind: Kind | str = Kind.DATASET) -> Artifact:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.core.errors import ConfigurationError
 from airflow_mlsecops.core.signing import PublicKey, generate_key
+from airflow_mlsecops.core.trust_document import trust_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,22 +62,28 @@ class Settings:
         )
 
 
-def embedded_settings() -> Settings:
+def embedded_settings(*, make: bool = True) -> Settings:
     """The default for trying out: everything under ``$AIRFLOW_HOME/mlsecops/``, with a key made on first use.
 
     The key lies where every task can read it, and holds every role: whoever can run a task here can sign anything.
+
+    Args:
+        make: whether to make what isn't there yet; whoever only reads says False, and then nothing may be there.
     """
     home = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "mlsecops"
+    key, trust = home / "signing-key.pem", home / "trust.yaml"
+    settings = Settings(str(home / "evidence"), f"file:{key}", str(trust))
+    if not make:
+        return settings
     log.warning(
         "No mlsecops connection: using the embedded store and key under %s. This is for TRYING OUT ONLY: any task "
         "here can sign anything. Create a connection of type mlsecops for real use.",
         home,
     )
-    key, trust = home / "signing-key.pem", home / "trust.yaml"
     (home / "evidence").mkdir(parents=True, exist_ok=True)
     if not trust.exists():
         _make_key(home, key, trust)
-    return Settings(str(home / "evidence"), f"file:{key}", str(trust))
+    return settings
 
 
 def _make_key(home: Path, key: Path, trust: Path) -> None:
@@ -87,13 +94,7 @@ def _make_key(home: Path, key: Path, trust: Path) -> None:
     _create_once(key, pem, 0o600)
     winner: Any = load_pem_private_key(key.read_bytes(), None)
     public = PublicKey.of(winner.public_key())
-    _create_once(trust, trust_document("embedded", public).encode(), 0o644)
-
-
-def trust_document(name: str, public: PublicKey, roles: tuple[str, ...] = EMBEDDED_ROLES) -> str:
-    """A trust policy with one signer, as YAML."""
-    pem = "".join(f"      {line}\n" for line in public.pem.strip().splitlines())
-    return f"version: 1\nsigners:\n  - name: {name}\n    roles: [{', '.join(roles)}]\n    public_key: |\n{pem}"
+    _create_once(trust, trust_document("embedded", public, EMBEDDED_ROLES).encode(), 0o644)
 
 
 def _create_once(path: Path, data: bytes, mode: int) -> None:

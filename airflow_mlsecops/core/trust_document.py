@@ -1,0 +1,36 @@
+"""Writing a trust policy with one signer: the file that :mod:`airflow_mlsecops.core.trust` reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from airflow_mlsecops.core.signing.keys import PublicKey
+from airflow_mlsecops.core.trust import TrustPolicy
+
+
+def trust_document(name: str, public: PublicKey, roles: Sequence[str]) -> str:
+    """A trust policy with one signer, as YAML.
+
+    Args:
+        name: the signer's name.
+        public: its public key.
+        roles: what it may sign; see :mod:`airflow_mlsecops.core.trust`.
+
+    Raises:
+        TrustError: if a trust policy can't say that: no name, no role, or a role that doesn't exist.
+    """
+    document = f"version: 1\nsigners:\n{trust_entry(name, public, roles)}"
+    # What is written is read back with the code that will read it later.
+    TrustPolicy.from_bytes(document.encode())
+    return document
+
+
+def trust_entry(name: str, public: PublicKey, roles: Sequence[str]) -> str:
+    """One signer as it stands under ``signers:`` of a trust policy.
+
+    Names and roles are written as JSON strings, which are YAML too, so that none of them can be read as something else
+    (``yes``, ``a: b``, a line that begins another signer).
+    """
+    pem = "".join(f"      {line}\n" for line in public.pem.strip().splitlines())
+    return f"  - name: {json.dumps(name)}\n    roles: {json.dumps(list(roles))}\n    public_key: |\n{pem}"

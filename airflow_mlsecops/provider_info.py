@@ -1,0 +1,72 @@
+"""What Airflow is told about this provider; checked against Airflow's own schema by a test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_mlsecops import __version__
+
+_INTEGRATION = "MLSecOps"
+_OPERATORS = (
+    "approval_gate",
+    "detect_label_poisoning",
+    "release_gate",
+    "sign_artifact",
+    "validate_data",
+    "verify_artifact",
+)
+
+
+def _text_field(label: str, description: str) -> dict[str, Any]:
+    return {"label": label, "description": description, "schema": {"type": ["string", "null"]}}
+
+
+def get_provider_info() -> dict[str, Any]:
+    """The entry point ``apache_airflow_provider``."""
+    return {
+        "package-name": "airflow-mlsecops",
+        "name": "MLSecOps",
+        "description": "Security controls, signed evidence and gates for machine-learning pipelines.",
+        "versions": [__version__],
+        "integrations": [
+            {
+                "integration-name": _INTEGRATION,
+                "external-doc-url": "https://airflow-mlsecops.readthedocs.io/",
+                "tags": ["software", "security"],
+            }
+        ],
+        "operators": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": [f"airflow_mlsecops.operators.{name}" for name in _OPERATORS],
+            }
+        ],
+        "sensors": [
+            {"integration-name": _INTEGRATION, "python-modules": ["airflow_mlsecops.sensors.signed_artifact"]},
+        ],
+        "hooks": [
+            {"integration-name": _INTEGRATION, "python-modules": ["airflow_mlsecops.hooks.mlsecops"]},
+        ],
+        "triggers": [
+            {"integration-name": _INTEGRATION, "python-modules": ["airflow_mlsecops.triggers.signed_artifact"]},
+        ],
+        "extra-links": ["airflow_mlsecops.operators.links.EvidenceLink"],
+        "connection-types": [
+            {
+                "connection-type": "mlsecops",
+                "hook-class-name": "airflow_mlsecops.hooks.mlsecops.MlsecopsHook",
+                "hook-name": "ML security evidence",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["host", "port", "login", "schema", "extra"],
+                    "relabeling": {"password": "Passphrase of the signing key"},
+                    "placeholders": {"password": "empty if the key is not encrypted"},
+                },
+                "conn-fields": {
+                    "evidence_root": _text_field("Evidence store", "A folder, or s3://bucket/prefix"),
+                    "signer": _text_field("Signer", "file:/path/of/private-key.pem"),
+                    "trust_policy": _text_field("Trust policy", "Path of the trust policy file on workers and api-server"),
+                    "aws_conn_id": _text_field("AWS connection", "For S3; empty for boto3's own chain"),
+                },
+            }
+        ],
+    }
