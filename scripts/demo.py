@@ -1,0 +1,182 @@
+"""The demo: see ``scripts/demo --help``."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import make_demo_data
+from airflow_stack import AirflowStack, StackError, Terminated
+from demo_progress import Progress, heading, say, tell_evidence
+
+from airflow_mlsecops.core.clock import utcnow
+from airflow_mlsecops.core.evidence import collect
+from airflow_mlsecops.core.store import open_store
+from airflow_mlsecops.core.trust import TrustPolicy
+
+ROOT = Path(__file__).resolve().parent.parent
+DAG = "secure_training_pipeline"
+GATE = "approve_model"
+USERS = {"admin": "admin", "alice": "user", "bob": "user", "dave": "viewer"}
+TRIGGERS, APPROVES = "alice", "bob"
+RUN_TIMEOUT, ANSWER_TIMEOUT = 900.0, 24 * 3600.0
+
+
+class DemoFailed(Exception):  # noqa: N818 - it is the demo's answer, not a defect
+    """Something did not go as it should have."""
+
+
+class Demo:
+    """One Airflow, two runs, and a look at the evidence they left."""
+
+    def __init__(self, stack: AirflowStack, data: Path, approve: bool) -> None:
+        self.stack = stack
+        self.data = data
+        self.approve = approve
+        self.policy = ROOT / "dags" / "policies" / "digits_release.yaml"
+
+    @property
+    def evidence(self) -> Path:
+        """The embedded default's folder."""
+        return self.stack.home / "mlsecops"
+
+    def run_clean(self) -> None:
+        """Trigger on the clean data, wait for the approval and the release."""
+        heading(f"1. {TRIGGERS} triggers the pipeline on clean data")
+        api, progress = self.stack.api(TRIGGERS), Progress()
+        run_id = api.trigger(DAG, {"dataset": str(self.data / "digits_clean.csv")})
+        api.wait_for_request(DAG, run_id, GATE, timeout=RUN_TIMEOUT, progress=progress)
+        if self.approve:
+            say(f"  → {APPROVES}, who did not trigger it, approves through the REST API")
+            answer = {"reason": "Both checks passed; approved by the demo."}
+            self.stack.api(APPROVES).respond(DAG, run_id, GATE, ["Approve"], answer)
+        else:
+            say(f"\n  The pipeline waits for a person who isn't {TRIGGERS}. Log in as {APPROVES} and answer here:")
+            say(f"  {self.stack.base_url}/dags/{DAG}/runs/{run_id}/tasks/{GATE}/required_actions")
+        run = api.wait_for_run(DAG, run_id, timeout=ANSWER_TIMEOUT, progress=progress)
+        if run.state != "success":
+            raise DemoFailed(f"the clean run was expected to succeed: {run}")
+        self.explain(run_id, "train", "the model")
+        self.explain(run_id, "ingest", "the data set it was trained on")
+
+    def run_poisoned(self) -> None:
+        """Trigger on the poisoned copy; it must stop at the poisoning check, before training."""
+        heading(f"2. {TRIGGERS} triggers the same pipeline on a poisoned copy of the data")
+        api = self.stack.api(TRIGGERS)
+        run_id = api.trigger(DAG, {"dataset": str(self.data / "digits_poisoned.csv")})
+        run = api.wait_for_run(DAG, run_id, timeout=RUN_TIMEOUT, progress=Progress())
+        states = {task.task_id: task.state for task in run.tasks}
+        expected = {"validate_data": "success", "detect_label_poisoning": "failed", "train": "upstream_failed"}
+        if run.state != "failed" or not expected.items() <= states.items():
+            raise DemoFailed(f"the poisoned run was expected to stop at detect_label_poisoning: {run}")
+        self.explain(run_id, "ingest", "the poisoned data set")
+
+    def explain(self, run_id: str, task_id: str, what: str) -> None:
+        """Print what signed evidence says about the artifact that a task pinned."""
+        reference = self.stack.api(TRIGGERS).xcom(DAG, run_id, task_id)
+        digest = reference["artifact"]["digest"]
+        say(f"\n  Signed evidence about {what} (sha256:{digest[:16]}…):")
+        trust = TrustPolicy.from_bytes((self.evidence / "trust.yaml").read_bytes())
+        tell_evidence(collect(open_store(str(self.evidence / "evidence")), digest, trust, utcnow()))
+
+    def verify(self) -> None:
+        """Verify the released model as its user would, and a copy of it with one byte changed."""
+        model = self.stack.home / "released" / "digits-model.joblib"
+        heading("3. Verify the released model where it is used, without Airflow")
+        if self._mlsecops_verify(model) != 0:
+            raise DemoFailed("the released model was expected to verify")
+        heading("4. The same model with one byte changed")
+        forged = model.with_name("digits-model-forged.joblib")
+        data = bytearray(model.read_bytes())
+        data[len(data) // 2] ^= 1
+        forged.write_bytes(bytes(data))
+        if self._mlsecops_verify(forged) != 1:
+            raise DemoFailed("the changed model was expected to be refused")
+
+    def _mlsecops_verify(self, model: Path) -> int:
+        command = [
+            str(Path(sys.executable).with_name("mlsecops")), "verify", str(model),
+            "--store", str(self.evidence / "evidence"),
+            "--trust", str(self.evidence / "trust.yaml"),
+            "--policy", str(self.policy),
+        ]  # fmt: skip
+        say("  $ mlsecops verify " + " ".join(_short(word) for word in command[2:]))
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        for line in (done.stdout + done.stderr).splitlines():
+            say(f"    {line}")
+        say(f"    (exit code {done.returncode})")
+        return done.returncode
+
+
+def _short(word: str) -> str:
+    path = Path(word)
+    return str(path.relative_to(ROOT)) if path.is_absolute() and path.is_relative_to(ROOT) else word
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/demo", description="One secured training pipeline in a real Airflow, clean and poisoned."
+    )
+    parser.add_argument("--approve", action="store_true", help=f"let {APPROVES} approve by REST instead of waiting")
+    parser.add_argument("--keep", action="store_true", help="leave Airflow running at the end, until Ctrl-C")
+    parser.add_argument("--port", type=int, help="port of Airflow's UI (default: a free one)")
+    parser.add_argument(
+        "--home", type=Path, default=ROOT / ".demo", help="folder for all that it writes (emptied first)"
+    )
+    return parser.parse_args(argv)
+
+
+def prepare(home: Path) -> None:
+    """Empty the demo's folder, but nothing that isn't the demo's."""
+    marker = home / ".mlsecops-demo"
+    if home.exists() and any(home.iterdir()) and not marker.exists():
+        raise DemoFailed(f"{home} is not empty and not the demo's; name another folder with --home")
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    marker.touch()
+
+
+def main(argv: list[str]) -> int:
+    """Run the demo; exit code 0 only if everything went as it should."""
+    options, started = parse(argv), time.monotonic()
+    try:
+        prepare(options.home)
+        data = options.home / "data"
+        data.mkdir()
+        make_demo_data.write_clean(data / "digits_clean.csv")
+        make_demo_data.write_poisoned(data / "digits_poisoned.csv")
+        heading("Starting Airflow (about 20 s)")
+        stack = AirflowStack(options.home / "airflow", ROOT / "dags", users=USERS, port=options.port, say=say)
+        with stack:
+            say(f"  Airflow's UI: {stack.base_url}")
+            for user, role in USERS.items():
+                say(f"    log in as {user:<6} ({role}), password {stack.passwords[user]}")
+            stack.api("admin").wait_for_dag(DAG)
+            demo = Demo(stack, data, options.approve)
+            demo.run_clean()
+            demo.run_poisoned()
+            demo.verify()
+            took = time.monotonic() - started
+            heading(f"Done in {took:.0f} s: the clean model is released, the poisoned data were stopped.")
+            if options.keep:
+                say(f"Airflow goes on at {stack.base_url} until Ctrl-C.")
+                while True:
+                    stack.check()
+                    time.sleep(1)
+        say("Airflow is stopped.")
+    except (DemoFailed, StackError) as error:
+        say(f"\nscripts/demo: {error}")
+        return 1
+    except (KeyboardInterrupt, Terminated):
+        say("\nStopped; no process is left.")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
