@@ -1,7 +1,7 @@
 """Create the buckets of the deployment; run again, it changes nothing and checks everything.
 
-The evidence bucket has Object Lock, hence versions, and a default retention: within it the bucket itself refuses to
-forget. The artifact bucket has versions, so that what was pinned can still be read by its version id.
+Both have Object Lock, hence versions that nobody can switch off, so that what was pinned can still be read by its
+version id. The evidence bucket has a default retention besides: within it the bucket itself refuses to forget.
 
 Settings, all from the environment:
     S3_ENDPOINT_URL, S3_REGION            the store
@@ -41,8 +41,10 @@ def admin_credentials(identities: str) -> tuple[str, str]:
     raise BucketError("the identities file has no identity named admin")
 
 
-def ensure_bucket(client: Any, name: str, *, object_lock: bool) -> None:
-    """Create the bucket when it is missing, and check that it keeps versions (and locks objects).
+def ensure_bucket(client: Any, name: str) -> None:
+    """Create the bucket with Object Lock when it is missing, and check that it has it and keeps versions.
+
+    Without Object Lock, whoever may write may also switch versions off.
 
     Raises:
         BucketError: When a bucket of that name exists without them.
@@ -50,16 +52,14 @@ def ensure_bucket(client: Any, name: str, *, object_lock: bool) -> None:
     from botocore.exceptions import ClientError
 
     try:
-        client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=object_lock)
+        client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
     except ClientError as error:
         if error.response["Error"]["Code"] not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
             raise
-    if not object_lock:
-        client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    if lock_configuration(client, name).get("ObjectLockEnabled") != "Enabled":
+        raise BucketError(f"bucket {name} exists without Object Lock; make a new one under another name")
     if client.get_bucket_versioning(Bucket=name).get("Status") != "Enabled":
         raise BucketError(f"bucket {name} keeps no versions")
-    if object_lock and lock_configuration(client, name).get("ObjectLockEnabled") != "Enabled":
-        raise BucketError(f"bucket {name} exists without Object Lock, which can't be switched on later")
 
 
 def lock_configuration(client: Any, name: str) -> dict[str, Any]:
@@ -97,9 +97,10 @@ def main(environment: Mapping[str, str]) -> str:
     """Create and check both buckets; return what there is now, in words.
 
     Raises:
-        BucketError: When a setting is missing or wrong, or a bucket is not as it has to be.
+        BucketError: When a setting is missing or wrong, the store refuses, or a bucket is not as it has to be.
     """
     import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         evidence, artifacts = environment["EVIDENCE_BUCKET"], environment["ARTIFACT_BUCKET"]
@@ -119,15 +120,18 @@ def main(environment: Mapping[str, str]) -> str:
         aws_access_key_id=access_key,
         aws_secret_access_key=secret_key,
     )
-    ensure_bucket(client, evidence, object_lock=True)
-    ensure_retention(client, evidence, mode=mode, days=days)
-    ensure_bucket(client, artifacts, object_lock=False)
+    try:
+        ensure_bucket(client, evidence)
+        ensure_retention(client, evidence, mode=mode, days=days)
+        ensure_bucket(client, artifacts)
+    except (BotoCoreError, ClientError) as error:
+        raise BucketError(f"the store at {endpoint} refused: {error}") from error
     kept = f"{mode} for {days} days" if days else "no default retention"
-    return f"buckets: {evidence} (versions, Object Lock, {kept}) and {artifacts} (versions)"
+    return f"buckets: {evidence} (versions, Object Lock, {kept}) and {artifacts} (versions, Object Lock)"
 
 
 if __name__ == "__main__":
     try:
-        print(main(os.environ))
+        sys.stdout.write(main(os.environ) + "\n")
     except (BucketError, OSError) as error:
         sys.exit(f"buckets: {error}")

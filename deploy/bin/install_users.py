@@ -75,6 +75,6 @@ def install(environment: Mapping[str, str]) -> Path:
 
 if __name__ == "__main__":
     try:
-        print(f"wrote the users' passwords to {install(os.environ)}")
+        sys.stdout.write(f"wrote the users' passwords to {install(os.environ)}\n")
     except (UsersError, OSError) as error:
         sys.exit(f"users: {error}")

@@ -7,6 +7,7 @@ The slim base image has no curl, and a probe should not start the whole of Airfl
 
 from __future__ import annotations
 
+import http.client
 import json
 import sys
 import urllib.error
@@ -26,11 +27,14 @@ def complaint(url: str, expectations: list[str]) -> str:
         # A proxy from the environment must not stand between a container and itself.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(url, timeout=_TIMEOUT_SECONDS) as response:
-            if response.status != 200:
-                return f"{url} answered {response.status}, expected 200"
-            body = response.read()
-    except (OSError, urllib.error.URLError) as error:
+            status, body = response.status, response.read()
+    except urllib.error.HTTPError as error:
+        status, body = error.code, b""
+        error.close()
+    except (OSError, http.client.HTTPException) as error:
         return f"{url} does not answer: {error}"
+    if status != 200:
+        return f"{url} answered {status}, expected 200"
     if not expectations:
         return ""
     try:

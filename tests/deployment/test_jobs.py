@@ -1,0 +1,247 @@
+"""The small programs of the deployment: secrets are made once, users get the passwords they were given, probes see."""
+
+from __future__ import annotations
+
+import base64
+import json
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy import make_secrets
+from deploy.bin import create_buckets, install_users, probe
+from tests.deployment import compose_file
+from tests.deployment.compose_file import ROOT
+
+
+class TestMakeSecrets:
+    def test_everything_that_the_compose_file_asks_for_is_made(self, tmp_path: Path) -> None:
+        make_secrets.make(tmp_path, 50000)
+        required, _ = compose_file.env_example()
+        settings = make_secrets.read_settings((tmp_path / ".env").read_text())
+        assert {name for name, value in settings.items() if value} == required
+        made = {path.name for path in (tmp_path / "secrets").iterdir()}
+        assert made | {"signing_key"} == compose_file.load()["secrets"].keys()
+
+    def test_only_the_owner_can_read_them(self, tmp_path: Path) -> None:
+        for path in make_secrets.make(tmp_path, 50000):
+            assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+        assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
+
+    def test_a_second_run_changes_nothing(self, tmp_path: Path) -> None:
+        assert make_secrets.make(tmp_path, 50000)
+        before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        assert make_secrets.make(tmp_path, 50000) == []
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+    def test_two_deployments_share_nothing(self, tmp_path: Path) -> None:
+        for name in ("one", "two"):
+            make_secrets.make(tmp_path / name, 50000)
+        for path in (tmp_path / "one" / "secrets").iterdir():
+            assert path.read_bytes() != (tmp_path / "two" / "secrets" / path.name).read_bytes(), path.name
+
+    def test_what_is_made_from_a_secret_follows_it(self, tmp_path: Path) -> None:
+        make_secrets.make(tmp_path, 50000)
+        secrets = tmp_path / "secrets"
+        (secrets / "redis_password").unlink()
+        written = {path.name for path in make_secrets.make(tmp_path, 50000)}
+        assert written == {"redis_password", "broker_url", "result_backend"}
+        password = (secrets / "redis_password").read_text()
+        assert (secrets / "broker_url").read_text() == f"redis://:{password}@redis:6379/0"
+
+    def test_an_emptied_setting_is_made_anew_and_the_administrator_stays(self, tmp_path: Path) -> None:
+        make_secrets.make(tmp_path, 50000)
+        env, identities = tmp_path / ".env", tmp_path / "secrets" / "s3_identities"
+        before = {entry["name"]: entry for entry in json.loads(identities.read_text())["identities"]}
+        old = make_secrets.read_settings(env.read_text())["EVIDENCE_WRITER_SECRET_KEY"]
+        env.write_text(env.read_text().replace(f"EVIDENCE_WRITER_SECRET_KEY={old}", "EVIDENCE_WRITER_SECRET_KEY="))
+        assert {path.name for path in make_secrets.make(tmp_path, 50000)} == {".env", "s3_identities"}
+        after = {entry["name"]: entry for entry in json.loads(identities.read_text())["identities"]}
+        assert after["admin"] == before["admin"]
+        assert after["reader"] == before["reader"]
+        new = make_secrets.read_settings(env.read_text())["EVIDENCE_WRITER_SECRET_KEY"]
+        assert after["writer"]["credentials"][0]["secretKey"] == new != old
+
+    def test_an_env_file_without_a_setting_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / ".env").write_text("AIRFLOW_UID=50000\n")
+        result = subprocess.run(
+            [sys.executable, ROOT / "deploy" / "make_secrets.py", "--folder", tmp_path], capture_output=True, text=True
+        )
+        assert result.returncode == 1
+        assert "lacks the setting EVIDENCE_WRITER_ACCESS_KEY" in result.stderr
+
+    def test_a_new_user_gets_a_password_and_the_others_keep_theirs(self, tmp_path: Path) -> None:
+        make_secrets.make(tmp_path, 50000)
+        users = tmp_path / "secrets" / "airflow_users"
+        before = json.loads(users.read_text())
+        env = tmp_path / ".env"
+        env.write_text(env.read_text() + "AIRFLOW_USERS=alice:user,erin:op\n")
+        make_secrets.make(tmp_path, 50000)
+        after = json.loads(users.read_text())
+        assert after.keys() == {"alice", "erin"}
+        assert after["alice"] == before["alice"]
+
+    def test_the_fernet_key_is_one(self) -> None:
+        assert len(base64.urlsafe_b64decode(make_secrets.fernet_key())) == 32
+
+    def test_the_users_of_both_files_are_the_same(self) -> None:
+        assert compose_file.env_example()[1]["AIRFLOW_USERS"] == make_secrets.USERS
+
+
+class TestInstallUsers:
+    @pytest.fixture
+    def environment(self, tmp_path: Path) -> dict[str, str]:
+        (tmp_path / "secret").write_text(json.dumps({"alice": "a" * 12, "bob": "b" * 20, "gone": "c" * 20}))
+        return {
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "alice:user,bob:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(tmp_path / "passwords.json"),
+            "MLSECOPS_USERS_SECRET": str(tmp_path / "secret"),
+        }
+
+    def test_the_configured_users_alone_are_copied(self, environment: dict[str, str]) -> None:
+        target = install_users.install(environment)
+        assert json.loads(target.read_text()) == {"alice": "a" * 12, "bob": "b" * 20}
+        assert stat.S_IMODE(target.stat().st_mode) == 0o600
+
+    def test_airflow_takes_them_and_makes_up_none(
+        self, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+
+        target = install_users.install(environment)
+        before = target.read_bytes()
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        SimpleAuthManager().init()  # type: ignore[no-untyped-call]
+        assert target.read_bytes() == before
+        assert SimpleAuthManager.get_passwords() == {"alice": "a" * 12, "bob": "b" * 20}
+
+    @pytest.mark.parametrize(
+        ("users", "secret", "complaint"),
+        [
+            ("alice:user", "not json", "not JSON"),
+            ("alice:user", '["alice"]', "JSON object"),
+            ("alice:user,bob:user", '{"alice": "aaaaaaaaaaaa"}', "for: bob"),
+            ("alice:user", '{"alice": "short"}', "at least 12"),
+            ("alice:user", '{"alice": null}', "for: alice"),
+            ("", "{}", "names nobody"),
+        ],
+    )
+    def test_a_user_without_a_password_is_refused(self, users: str, secret: str, complaint: str) -> None:
+        with pytest.raises(install_users.UsersError, match=complaint):
+            install_users.chosen_passwords(users, secret)
+
+    def test_a_refusal_leaves_the_old_file(self, environment: dict[str, str]) -> None:
+        target = install_users.install(environment)
+        before = target.read_bytes()
+        with pytest.raises(install_users.UsersError):
+            install_users.install(environment | {"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "mallory:admin"})
+        assert target.read_bytes() == before
+
+    def test_a_missing_setting_is_named(self) -> None:
+        with pytest.raises(install_users.UsersError, match="SIMPLE_AUTH_MANAGER_USERS is not set"):
+            install_users.install({})
+
+
+class TestProbe:
+    @pytest.fixture
+    def url(self) -> Iterator[str]:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                answers: dict[str, tuple[int, bytes]] = {
+                    "/ok": (200, b'{"metadatabase": {"status": "healthy"}}'),
+                    "/sick": (200, b'{"metadatabase": {"status": "unhealthy"}}'),
+                    "/text": (200, b"fine"),
+                }
+                status, body = answers.get(self.path, (503, b""))
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            yield f"http://127.0.0.1:{server.server_port}"
+            server.shutdown()
+            thread.join()
+
+    def test_healthy(self, url: str) -> None:
+        assert probe.complaint(f"{url}/text", []) == ""
+        assert probe.complaint(f"{url}/ok", ["metadatabase.status=healthy"]) == ""
+
+    @pytest.mark.parametrize(
+        ("path", "expectations", "complaint"),
+        [
+            ("/sick", ["metadatabase.status=healthy"], "'unhealthy'"),
+            ("/ok", ["scheduler.status=healthy"], "None"),
+            ("/ok", ["metadatabase.status.deeper=healthy"], "None"),
+            ("/text", ["metadatabase.status=healthy"], "JSON"),
+            ("/away", [], "answered 503"),
+        ],
+    )
+    def test_not_healthy(self, url: str, path: str, expectations: list[str], complaint: str) -> None:
+        assert complaint in probe.complaint(url + path, expectations)
+
+    def test_nobody_there(self) -> None:
+        assert "does not answer" in probe.complaint("http://127.0.0.1:1/", [])
+
+    def test_a_proxy_of_the_environment_does_not_stand_between(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+        assert probe.complaint(f"{url}/ok", []) == ""
+
+    def test_the_exit_code_says_it(self, url: str) -> None:
+        script = ROOT / "deploy" / "bin" / "probe.py"
+        assert subprocess.run([sys.executable, script, f"{url}/ok"], check=False).returncode == 0
+        assert subprocess.run([sys.executable, script, f"{url}/away"], check=False, capture_output=True).returncode == 1
+
+
+class TestBucketSettings:
+    @pytest.fixture
+    def environment(self, tmp_path: Path) -> dict[str, str]:
+        make_secrets.make(tmp_path, 50000)
+        return {
+            "S3_ENDPOINT_URL": "http://127.0.0.1:1",
+            "S3_REGION": "us-east-1",
+            "S3_IDENTITIES": str(tmp_path / "secrets" / "s3_identities"),
+            "EVIDENCE_BUCKET": "evidence",
+            "ARTIFACT_BUCKET": "artifacts",
+            "EVIDENCE_RETENTION_DAYS": "30",
+            "EVIDENCE_RETENTION_MODE": "COMPLIANCE",
+        }
+
+    @pytest.mark.parametrize(
+        ("change", "complaint"),
+        [
+            ({"EVIDENCE_RETENTION_DAYS": "soon"}, "whole number"),
+            ({"EVIDENCE_RETENTION_DAYS": "-1"}, "0 or more"),
+            ({"EVIDENCE_RETENTION_MODE": "NONE"}, "COMPLIANCE or GOVERNANCE"),
+        ],
+    )
+    def test_a_wrong_setting_is_refused(
+        self, environment: dict[str, str], change: dict[str, str], complaint: str
+    ) -> None:
+        with pytest.raises(create_buckets.BucketError, match=complaint):
+            create_buckets.main(environment | change)
+
+    def test_a_missing_setting_is_named(self, environment: dict[str, str]) -> None:
+        del environment["S3_REGION"]
+        with pytest.raises(create_buckets.BucketError, match="S3_REGION is not set"):
+            create_buckets.main(environment)
+
+    @pytest.mark.parametrize("text", ["{", "{}", '{"identities": [{"name": "admin"}]}', '{"identities": []}'])
+    def test_identities_without_an_administrator_are_refused(self, text: str) -> None:
+        with pytest.raises(create_buckets.BucketError):
+            create_buckets.admin_credentials(text)
+
+    def test_the_job_gets_exactly_the_settings_that_it_reads(self, environment: dict[str, str]) -> None:
+        assert compose_file.load()["services"]["buckets"]["environment"].keys() == environment.keys()
