@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_mlsecops.operators.control import ControlOperator
@@ -32,13 +32,14 @@ class ValidateDataOperator(ControlOperator):
 
     def __init__(self, *, suite: str | Mapping[str, Any] | Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.suite = suite
+        # Airflow would call a callable among the template fields itself, with arguments of its own.
+        self._make_suite: Callable[[], Any] | None = suite if callable(suite) else None
+        self.suite = getattr(suite, "__qualname__", repr(suite)) if callable(suite) else suite
 
     def control(self, artifact: Artifact, path: Path) -> Report:
         """See :func:`airflow_mlsecops.core.controls.validation.validate_data`."""
         from airflow_mlsecops.core.controls.validation import validate_data
-
         from airflow_mlsecops.expectations.suites import resolve_suite
 
-        suite = self.suite() if callable(self.suite) else self.suite
-        return validate_data(artifact, path, suite=resolve_suite(suite))
+        suite = self._make_suite() if self._make_suite is not None else resolve_suite(self.suite)
+        return validate_data(artifact, path, suite=suite)

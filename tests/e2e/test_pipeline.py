@@ -1,0 +1,181 @@
+"""The secured pipeline on a really running Airflow, human approval included, and the example Dags."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import make_demo_data
+import pytest
+from airflow_api import AirflowApiError
+from airflow_stack import AirflowStack
+
+from airflow_mlsecops.core.clock import utcnow
+from airflow_mlsecops.core.evidence import EvidenceSet, collect
+from airflow_mlsecops.core.predicates import approval, control_run
+from airflow_mlsecops.core.store import open_store
+from airflow_mlsecops.core.trust import TrustPolicy
+
+pytestmark = pytest.mark.e2e
+
+DAG, GATE = "secure_training_pipeline", "approve_model"
+POLICY = Path(__file__).resolve().parents[2] / "dags" / "policies" / "digits_release.yaml"
+
+
+@pytest.fixture(scope="module")
+def data(airflow_stack: AirflowStack) -> Path:
+    """The demo's data, where the example Dags look for it by default."""
+    folder = airflow_stack.home / "data"
+    folder.mkdir()
+    make_demo_data.write_clean(folder / "digits_clean.csv")
+    make_demo_data.write_poisoned(folder / "digits_poisoned.csv")
+    airflow_stack.api("admin").wait_for_dag(DAG)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clean_run(airflow_stack: AirflowStack, data: Path) -> str:
+    """A run on clean data, triggered by alice and approved by bob."""
+    api = airflow_stack.api("alice")
+    run_id = api.trigger(DAG, {"dataset": str(data / "digits_clean.csv")})
+    request = api.wait_for_request(DAG, run_id, GATE, timeout=600)
+    digest = api.xcom(DAG, run_id, "train")["artifact"]["digest"]
+    assert digest in (request.body or "")
+    assert "label\\-poisoning" in (request.body or "")
+    with pytest.raises(AirflowApiError):
+        airflow_stack.api("dave").respond(DAG, run_id, GATE, ["Approve"], {"reason": "a viewer"})
+    airflow_stack.api("bob").respond(DAG, run_id, GATE, ["Approve"], {"reason": "looks right"})
+    run = api.wait_for_run(DAG, run_id, timeout=600)
+    assert run.state == "success", str(run)
+    return run_id
+
+
+def evidence_about(stack: AirflowStack, run_id: str, task_id: str) -> EvidenceSet:
+    digest = stack.api("admin").xcom(DAG, run_id, task_id)["artifact"]["digest"]
+    home = stack.home / "mlsecops"
+    trust = TrustPolicy.from_bytes((home / "trust.yaml").read_bytes())
+    return collect(open_store(str(home / "evidence")), digest, trust, utcnow())
+
+
+def mlsecops_verify(stack: AirflowStack, model: Path, policy: Path = POLICY) -> subprocess.CompletedProcess[str]:
+    home = stack.home / "mlsecops"
+    command: list[Any] = [Path(sys.executable).with_name("mlsecops"), "verify", model, "--policy", policy]
+    places: list[Any] = ["--store", home / "evidence", "--trust", home / "trust.yaml"]
+    return subprocess.run([*command, *places], capture_output=True, text=True, check=False)
+
+
+def test_clean_data_end_in_a_released_model(airflow_stack: AirflowStack, clean_run: str) -> None:
+    about = evidence_about(airflow_stack, clean_run, "train")
+    assert {item.slug for item in about.verified} == {"provenance", "signature", "approval", "verification-summary"}
+    (answer,) = (approval.parse(item.statement) for item in about.of("approval"))
+    assert (answer.approver, answer.decision, answer.reason) == ("bob", "approved", "looks right")
+    released = airflow_stack.home / "released" / "digits-model.joblib"
+    done = mlsecops_verify(airflow_stack, released)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_released_model_is_refused_after_one_changed_byte(
+    airflow_stack: AirflowStack, clean_run: str, tmp_path: Path
+) -> None:
+    released = airflow_stack.home / "released" / "digits-model.joblib"
+    changed = tmp_path / "model.joblib"
+    changed.write_bytes(released.read_bytes()[:-1] + b"\x00")
+    assert mlsecops_verify(airflow_stack, changed).returncode == 1
+
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY.read_text() + "\n")
+    assert mlsecops_verify(airflow_stack, released, policy).returncode == 1
+
+    digest = airflow_stack.api("admin").xcom(DAG, clean_run, "train")["artifact"]["digest"]
+    store = airflow_stack.home / "mlsecops" / "evidence" / "bundles" / digest
+    for bundle in sorted(store.rglob("*.sigstore.json")):
+        whole = bundle.read_bytes()
+        bundle.chmod(0o644)
+        bundle.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
+        done = mlsecops_verify(airflow_stack, released)
+        assert done.returncode == 1, f"{bundle} was changed: {done.stdout}"
+        bundle.write_bytes(whole)
+    assert mlsecops_verify(airflow_stack, released).returncode == 0
+
+
+def test_poisoned_data_are_stopped_before_training(airflow_stack: AirflowStack, data: Path) -> None:
+    api = airflow_stack.api("alice")
+    run_id = api.trigger(DAG, {"dataset": str(data / "digits_poisoned.csv")})
+    run = api.wait_for_run(DAG, run_id, timeout=600)
+    states = {task.task_id: task.state for task in run.tasks}
+    assert run.state == "failed"
+    assert states["validate_data"] == "success"
+    assert states["detect_label_poisoning"] == "failed"
+    assert states["train"] == "upstream_failed"
+    results = [control_run.parse(i.statement) for i in evidence_about(airflow_stack, run_id, "ingest").verified]
+    assert {result.control: result.verdict.value for result in results} == {
+        "data-validation": "pass",
+        "label-poisoning": "fail",
+    }
+
+
+def test_who_triggered_cannot_approve_and_a_gate_marked_success_releases_nothing(
+    airflow_stack: AirflowStack, data: Path
+) -> None:
+    # One row less, and so another model: the first run's approval is of the first run's bytes.
+    other = data / "digits_other.csv"
+    other.write_text("".join((data / "digits_clean.csv").read_text().splitlines(keepends=True)[:-1]))
+    api = airflow_stack.api("bob")
+    run_id = api.trigger(DAG, {"dataset": str(other)})
+    api.wait_for_request(DAG, run_id, GATE, timeout=600)
+    api.respond(DAG, run_id, GATE, ["Approve"], {"reason": "my own"})
+    run = api.wait_for_run(DAG, run_id, timeout=600)
+    assert run.task(GATE).state == "failed"
+    assert not evidence_about(airflow_stack, run_id, "train").of("approval")
+    airflow_stack.api("admin").set_task_state(DAG, run_id, GATE, "success")
+    airflow_stack.api("admin").clear(DAG, run_id, ["release_gate"], downstream=True)
+    run = api.wait_for_states(DAG, run_id, {"release_gate": "failed", "publish": "upstream_failed"}, timeout=300)
+    assert run.task("publish").state == "upstream_failed"
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "states"),
+    [
+        ("example_validate_data", {"validate": "success"}),
+        ("example_detect_label_poisoning", {"poisoning": "success"}),
+        ("example_sign_and_verify", {"sign": "success", "verify": "success"}),
+        ("example_release_gate", {"release": "skipped"}),
+    ],
+)
+def test_example_dag(airflow_stack: AirflowStack, data: Path, dag_id: str, states: dict[str, str]) -> None:
+    api = airflow_stack.api("alice")
+    run = api.wait_for_run(dag_id, api.trigger(dag_id), timeout=300)
+    assert {task.task_id: task.state for task in run.tasks} == states
+
+
+def test_example_approval_gate(airflow_stack: AirflowStack, data: Path) -> None:
+    api = airflow_stack.api("alice")
+    run_id = api.trigger("example_approval_gate", {"model": str(data / "digits_clean.csv")})
+    request = api.wait_for_request("example_approval_gate", run_id, timeout=300)
+    assert request.assigned_users == ("bob", "admin")
+    with pytest.raises(AirflowApiError):  # alice is not one of the assigned
+        api.respond("example_approval_gate", run_id, "approve", ["Approve"], {"reason": "x"})
+    airflow_stack.api("bob").respond("example_approval_gate", run_id, "approve", ["Reject"], {"reason": "an example"})
+    run = api.wait_for_run("example_approval_gate", run_id, timeout=300)
+    assert run.task("approve").state == "skipped"
+
+
+def test_example_sensor_waits_in_the_triggerer(airflow_stack: AirflowStack, clean_run: str) -> None:
+    api = airflow_stack.api("alice")
+    dag_id, place = "example_signed_artifact_sensor", airflow_stack.home / "arriving.joblib"
+    run_id = api.trigger(dag_id, {"model": str(place)})
+    api.wait_for_states(dag_id, run_id, {"wait": "deferred"}, timeout=300)
+    place.write_bytes((airflow_stack.home / "released" / "digits-model.joblib").read_bytes())
+    run = api.wait_for_run(dag_id, run_id, timeout=300)
+    assert run.state == "success", str(run)
+
+
+def test_no_import_errors_and_the_provider_is_known(airflow_stack: AirflowStack, data: Path) -> None:
+    api = airflow_stack.api("admin")
+    assert api.import_errors() == {}
+    assert "airflow-mlsecops" in api.providers()
+    listed = airflow_stack.run("airflow", "dags", "list-import-errors")
+    assert listed.returncode == 0
+    assert "No data found" in listed.stdout

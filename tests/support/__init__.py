@@ -1,0 +1,1 @@
+"""What tests of several parts share: a harness for operators, an isolated Airflow home."""
