@@ -50,7 +50,7 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [
             {"integration-name": _INTEGRATION, "python-modules": ["airflow_mlsecops.triggers.signed_artifact"]},
         ],
-        "extra-links": ["airflow_mlsecops.operators.links.EvidenceLink"],
+        "extra-links": ["airflow_mlsecops.links.EvidenceLink"],
         "connection-types": [
             {
                 "connection-type": "mlsecops",
@@ -64,7 +64,7 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": {
                     "evidence_root": _text_field("Evidence store", "A folder, or s3://bucket/prefix"),
                     "signer": _text_field("Signer", "file:/path/of/private-key.pem"),
-                    "trust_policy": _text_field("Trust policy", "Path of the trust policy file on workers and api-server"),
+                    "trust_policy": _text_field("Trust policy", "Path of its file, on workers and api-server"),
                     "aws_conn_id": _text_field("AWS connection", "For S3; empty for boto3's own chain"),
                 },
             }

@@ -7,13 +7,14 @@ poisoned one passes validation, because every cell is plausible, and stops at th
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import Asset, Metadata, Param, dag, get_current_context, task
+from airflow.sdk import Asset, Metadata, ObjectStoragePath, Param, dag, get_current_context, task
 
 from airflow_mlsecops.operators.approval_gate import ApprovalGateOperator
 from airflow_mlsecops.operators.detect_label_poisoning import DetectLabelPoisoningOperator
@@ -64,10 +65,14 @@ def train(data: Any) -> Any:
     log.info("Accuracy on the held-out quarter: %.3f", accuracy)
 
     # One file a run and try: a model that was signed is never written over.
-    instance = get_current_context()["ti"]
-    target = HOME / "models" / f"digits-{instance.run_id}-{instance.try_number}.joblib".replace(":", "_")
+    context = get_current_context()
+    instance = context["ti"]
+    name = f"digits-{instance.run_id}-{instance.try_number}.joblib".replace(":", "_")
+    target = ObjectStoragePath(context["params"]["models"]) / name
     target.parent.mkdir(parents=True, exist_ok=True)
-    joblib.dump(model, target)
+    content = io.BytesIO()
+    joblib.dump(model, content)
+    target.write_bytes(content.getvalue())
     reference = attest(str(target), name="digits-model", inputs=[data], parameters=TRAINING)
     yield Metadata(MODEL, {"sha256": reference["artifact"]["digest"], "accuracy": accuracy})
     return reference
@@ -75,14 +80,11 @@ def train(data: Any) -> Any:
 
 @task(outlets=[RELEASED_MODEL])
 def publish(model: Any) -> Any:
-    """Copy the released bytes to where the serving side takes them from; a reader sees the old file or the new one."""
-    import shutil
-
-    target = HOME / "released" / "digits-model.joblib"
+    """Copy the released bytes to where the serving side takes them from, and verifies them once more."""
+    target = ObjectStoragePath(get_current_context()["params"]["models"]) / "released" / "digits-model.joblib"
     target.parent.mkdir(parents=True, exist_ok=True)
     with verified_copy(model) as path:
-        shutil.copyfile(path, target.with_suffix(".new"))
-        target.with_suffix(".new").replace(target)
+        target.write_bytes(path.read_bytes())
     yield Metadata(RELEASED_MODEL, {"sha256": model["artifact"]["digest"]})
     return str(target)
 
@@ -95,7 +97,10 @@ def publish(model: Any) -> Any:
     params={
         "dataset": Param(
             str(HOME / "data" / "digits_clean.csv"), type="string", description="Path or s3:// URI of the data set"
-        )
+        ),
+        "models": Param(
+            (HOME / "models").as_uri(), type="string", description="Where models go: a file:// or s3:// folder"
+        ),
     },
 )
 def secure_training_pipeline() -> None:

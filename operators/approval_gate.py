@@ -19,9 +19,9 @@ from airflow_mlsecops.core.predicates import approval
 from airflow_mlsecops.core.predicates.approval import Decision
 from airflow_mlsecops.hooks.mlsecops import DEFAULT_CONN_ID, MlsecopsHook
 from airflow_mlsecops.hooks.run_info import run_info
+from airflow_mlsecops.links import evidence_url
 from airflow_mlsecops.operators.approval_request import build_request
 from airflow_mlsecops.operators.base import MlsecopsOperator, OnNo, check_choice, permanent_errors_fail
-from airflow_mlsecops.operators.links import evidence_url
 
 if TYPE_CHECKING:
     from airflow.sdk.execution_time.hitl import HITLUser

@@ -13,7 +13,7 @@ from airflow_mlsecops.core.artifact import Kind
 from airflow_mlsecops.core.errors import ConfigurationError, MlsecopsError
 from airflow_mlsecops.hooks.mlsecops import DEFAULT_CONN_ID, MlsecopsHook
 from airflow_mlsecops.hooks.references import ArtifactLike, resolve_artifact
-from airflow_mlsecops.operators.links import EvidenceLink
+from airflow_mlsecops.links import EvidenceLink
 
 if TYPE_CHECKING:
     from airflow_mlsecops.core.artifact import Artifact

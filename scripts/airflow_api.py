@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from airflow_rest import AirflowApiError, RestClient
+from airflow_rest import AirflowApiError, RestClient, decode
 from airflow_rows import Request, RunState, TaskState
 
 __all__ = ["FINISHED", "AirflowApi", "AirflowApiError", "Request", "RunState", "RunTimeoutError", "TaskState"]
@@ -33,7 +33,7 @@ class AirflowApi(RestClient):
 
     def health(self) -> dict[str, dict[str, Any]]:
         """Return what `/monitor/health` says, by component; needs no log-in."""
-        health: dict[str, dict[str, Any]] = self.send("GET", "/api/v2/monitor/health").json()
+        health: dict[str, dict[str, Any]] = decode(self.send("GET", "/api/v2/monitor/health"))
         return health
 
     def unhealthy(self, *, since: datetime) -> list[str]:
@@ -146,6 +146,21 @@ class AirflowApi(RestClient):
                 return run
             if time.monotonic() >= deadline:
                 raise RunTimeoutError(f"not finished after {timeout:.0f} s: {run}")
+            time.sleep(_POLL_SECONDS)
+
+    def wait_for_states(self, dag_id: str, run_id: str, states: Mapping[str, str], *, timeout: float) -> RunState:
+        """Return a run as soon as the tasks named in `states` are in those states.
+
+        Raises:
+            RunTimeoutError: When they are not in time, or the run is finished without; tells the state of every task.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            run = self.run(dag_id, run_id)
+            if states.items() <= {task.task_id: task.state for task in run.tasks}.items():
+                return run
+            if run.state in FINISHED or time.monotonic() >= deadline:
+                raise RunTimeoutError(f"not as expected ({dict(states)}): {run}")
             time.sleep(_POLL_SECONDS)
 
     def wait_for_request(

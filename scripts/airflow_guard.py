@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from types import FrameType
 from typing import IO
 
 import airflow_processes
+import psutil
 
 # So long may the watch-over of a stack that was killed be busy in the same home.
 _LOCK_SECONDS = 20.0
@@ -36,16 +38,22 @@ def locked(path: Path) -> Iterator[int]:
     Raises:
         StackError: When another program keeps it.
     """
-    with path.open("a") as stream:
+    with path.open("a+", encoding="ascii") as stream:
         deadline = time.monotonic() + _LOCK_SECONDS
         while True:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise StackError(f"another Airflow stack runs in {path.parent}") from None
+                stream.seek(0)
+                holder = stream.read().strip()
+                # Once the holder is gone, only its watch-over keeps the lock, and not for long.
+                if time.monotonic() > deadline or (holder and psutil.pid_exists(int(holder))):
+                    raise StackError(f"another Airflow stack runs in {path.parent} (process {holder})") from None
                 time.sleep(0.2)
+        stream.truncate(0)
+        stream.write(str(os.getpid()))
+        stream.flush()
         yield stream.fileno()
 
 

@@ -13,27 +13,32 @@ until that pipe closes, which happens in whatever way the starter ends; then it 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 import psutil
+
+Sessions = Mapping[int, psutil.Process]
+"""Sessions by their ids, each with its first process, whose id it bears: that id may be given away again later."""
 
 MARKER = "AIRFLOW_MLSECOPS_STACK"
 """Environment variable whose value is the stack's home folder."""
 
 _POLL_SECONDS = 0.1
+_HEAD_START_SECONDS = 1.0
 
 
-def find_processes(home: Path | None, sessions: Collection[int] = ()) -> list[psutil.Process]:
+def find_processes(home: Path | None, sessions: Sessions) -> list[psutil.Process]:
     """Return the living processes of the stack in `home`, never the caller itself.
 
     Args:
         home: The stack's home folder, as its processes were told; None to go by the sessions alone.
-        sessions: Ids of the sessions which the stack opened.
+        sessions: The sessions which the stack opened.
     """
     marker = None if home is None else str(home)
     parents: dict[int, int] = {}
@@ -47,15 +52,17 @@ def find_processes(home: Path | None, sessions: Collection[int] = ()) -> list[ps
             alive[process.pid] = process
             if _is_member(process, marker, sessions):
                 members.add(process.pid)
-        except (psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError):
+        except (psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError, PermissionError):
             continue
     members |= {pid for pid in alive if _descends(pid, parents, members)}
     members.discard(os.getpid())
     return [alive[pid] for pid in sorted(members)]
 
 
-def _is_member(process: psutil.Process, marker: str | None, sessions: Collection[int]) -> bool:
-    if sessions and os.getsid(process.pid) in sessions:
+def _is_member(process: psutil.Process, marker: str | None, sessions: Sessions) -> bool:
+    leader = sessions.get(os.getsid(process.pid))
+    # A leader that is gone leaves its session to its children; one that is somebody else has a session of its own.
+    if leader is not None and (leader.is_running() or not psutil.pid_exists(leader.pid)):
         return True
     try:
         return marker is not None and process.environ().get(MARKER) == marker
@@ -74,25 +81,35 @@ def _descends(pid: int, parents: dict[int, int], members: set[int]) -> bool:
 
 
 def end_processes(
-    find: Callable[[], Iterable[psutil.Process]], *, grace: float, hurry: Callable[[], bool] = lambda: False
+    find: Callable[[], Iterable[psutil.Process]],
+    leaders: Collection[int],
+    *,
+    grace: float,
+    hurry: Callable[[], bool] = lambda: False,
 ) -> list[psutil.Process]:
     """Ask the processes to end, wait, and kill those that stay.
 
     Args:
         find: Called again and again, because a process may start another while it ends.
-        grace: Seconds between the request and the kill.
+        leaders: Ids of those asked first: they end their children themselves. Whoever is left a moment later is asked,
+            leaders once more, because a scheduler waits for its running tasks, however long they take, and a
+            triggerer may overlook that its runner has ended; a second request makes both go.
+        grace: Seconds between the first request and the kill.
         hurry: When it turns true, the waiting is over.
 
     Returns:
         What could not be ended within ten more seconds; empty when all went well.
     """
-    asked: set[int] = set()
-    deadline = time.monotonic() + grace
+    asked: set[tuple[int, bool]] = set()
+    begin = time.monotonic()
     while left := list(find()):
-        if hurry() or time.monotonic() >= deadline:
+        passed = time.monotonic() - begin
+        if hurry() or passed >= grace:
             break
-        _send(signal.SIGTERM, [process for process in left if process.pid not in asked])
-        asked |= {process.pid for process in left}
+        early = passed < _HEAD_START_SECONDS
+        due = [one for one in left if (one.pid, early) not in asked and (one.pid in leaders or not early)]
+        _send(signal.SIGTERM, due)
+        asked |= {(process.pid, early) for process in due}
         psutil.wait_procs(left, timeout=_POLL_SECONDS)
     deadline = time.monotonic() + 10
     while (left := list(find())) and time.monotonic() < deadline:
@@ -117,8 +134,11 @@ def watch_over(home: Path) -> int:
     """
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)
-    sessions = {int(line) for line in sys.stdin}
-    return 1 if end_processes(lambda: find_processes(home, sessions), grace=5.0) else 0
+    sessions: dict[int, psutil.Process] = {}
+    for line in sys.stdin:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            sessions[int(line)] = psutil.Process(int(line))
+    return 1 if end_processes(lambda: find_processes(home, sessions), sessions, grace=5.0) else 0
 
 
 if __name__ == "__main__":

@@ -35,16 +35,25 @@ class RestClient:
         username: Empty for what needs no log-in.
         password: Of that user.
         boot_seconds: How long a refused connection is tried again. Nothing else is ever retried.
+        timeout: Seconds to wait for an answer.
     """
 
-    def __init__(self, base_url: str, username: str = "", password: str = "", *, boot_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        username: str = "",
+        password: str = "",
+        *,
+        boot_seconds: float = 0.0,
+        timeout: float = 60.0,
+    ) -> None:
         self.base_url = base_url.rstrip("/")
         self.username = username
         self._password = password
         self._boot_seconds = boot_seconds
         self._token: str | None = None
         # trust_env=False: a proxy of the surroundings has no business with a server on this machine.
-        self._client = httpx.Client(base_url=self.base_url, timeout=60.0, trust_env=False)
+        self._client = httpx.Client(base_url=self.base_url, timeout=timeout, trust_env=False)
 
     def __enter__(self) -> Self:
         return self
@@ -62,18 +71,18 @@ class RestClient:
         """Return the user's token, logging in when needed; `AirflowApiError` with status 401 on a wrong password."""
         if self._token is None:
             body = {"username": self.username, "password": self._password}
-            self._token = str(self.send("POST", "/auth/token", json=body).json()["access_token"])
+            self._token = str(decode(self.send("POST", "/auth/token", json=body))["access_token"])
         return self._token
 
     def request(self, method: str, path: str, *, json: Any = None, params: Mapping[str, Any] | None = None) -> Any:
         """Send a request to `/api/v2<path>` and return the decoded JSON (None for an empty answer).
 
         Raises:
-            AirflowApiError: On an answer of 400 and above, with its status and detail, or on none at all.
+            AirflowApiError: On an answer of 400 and above, with its status and detail; on none, or none in JSON.
         """
         headers = {"Authorization": f"Bearer {self.token()}", "Accept": "application/json"}
         response = self.send(method, f"/api/v2{path}", json=json, params=params, headers=headers)
-        return response.json() if response.content else None
+        return decode(response) if response.content else None
 
     def send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         """Send a request without a token, `arguments` being those of httpx; errors as in `request`."""
@@ -103,6 +112,14 @@ class RestClient:
             rows += page[key]
             if not page[key] or len(rows) >= page["total_entries"]:
                 return rows
+
+
+def decode(response: httpx.Response) -> Any:
+    """Return the JSON of an answer; `AirflowApiError` when it is something else, from another server, say."""
+    try:
+        return response.json()
+    except ValueError:
+        raise AirflowApiError(f"no JSON from {response.url}: {response.text[:200]!r}", response.status_code) from None
 
 
 def _detail(response: httpx.Response) -> str:

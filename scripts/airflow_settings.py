@@ -7,14 +7,17 @@ Airflow. The environment of the components carries no setting of its own, and no
 from __future__ import annotations
 
 import base64
+import getpass
 import json
 import os
 import random
 import secrets
 import socket
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from airflow_guard import StackError
 from airflow_processes import MARKER
 
 # Below the range from which Linux and macOS take the ports of outgoing connections, so that nobody's passing
@@ -23,7 +26,33 @@ _PORTS = range(20_000, 32_000)
 # The last one because the api-server fetches the log of a running task from the machine's name.
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1", socket.gethostname())
 
+COMPONENTS = Path(__file__).resolve().parent.parent / "deploy" / "components.toml"
+SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer")
+
 Settings = dict[str, dict[str, str]]
+
+
+def load_commands(path: Path = COMPONENTS) -> dict[str, list[str]]:
+    """Return the command of each component: `migrate` and the four services.
+
+    Raises:
+        StackError: When the file lacks one of them.
+    """
+    table = tomllib.loads(path.read_text(encoding="utf-8")).get("components", {})
+    try:
+        return {name: [str(word) for word in table[name]["command"]] for name in ("migrate", *SERVICES)}
+    except KeyError as error:
+        raise StackError(f"{path} has no command for the component {error}") from None
+
+
+def checked_dags_folder(dags_folder: Path, home: Path) -> Path:
+    """Return the folder; `StackError` when it does not exist or contains the home."""
+    if not dags_folder.is_dir():
+        raise StackError(f"no such folder of Dags: {dags_folder}")
+    if home.is_relative_to(dags_folder):
+        # Its logs would be taken for Dags, and Airflow's dag-processor ends when it meets its own link to today's.
+        raise StackError(f"the home {home} must not lie inside the Dags' folder {dags_folder}")
+    return dags_folder
 
 
 def free_ports(count: int) -> list[int]:
@@ -34,16 +63,17 @@ def free_ports(count: int) -> list[int]:
     """
     found: list[int] = []
     for port in random.SystemRandom().sample(_PORTS, 500):
-        if _is_free(port):
+        if is_free(port):
             found.append(port)
         if len(found) == count:
             return found
     raise OSError(f"no {count} free ports in {_PORTS.start}-{_PORTS.stop}")
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Tell whether nothing listens on a TCP port, on any IPv4 address."""
     try:
-        # As the servers do it: without SO_REUSEADDR, a port in TIME_WAIT would count as taken.
+        # Sets SO_REUSEADDR, as the servers do: a port in TIME_WAIT is free.
         with socket.create_server(("", port)):
             return True
     except OSError:
@@ -190,6 +220,11 @@ def environment(home: Path, bin_folder: Path, extra: Mapping[str, str]) -> dict[
     env["PYTHONUNBUFFERED"] = "1"
     # Without it, setproctitle overwrites the environment in /proc/<pid>/environ, and the marker with it.
     env["SPT_NOENV"] = "1"
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        # A bare uid, as in a container. Airflow wants a name, for its log of who did what.
+        env["LOGNAME"] = f"uid{os.getuid()}"
     for name in ("NO_PROXY", "no_proxy"):
         listed = [item.strip() for item in env.get(name, "").split(",") if item.strip()]
         env[name] = ",".join([*listed, *(host for host in _LOCAL_HOSTS if host not in listed)])

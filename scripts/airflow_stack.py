@@ -15,7 +15,6 @@ import os
 import subprocess
 import sys
 import time
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,27 +26,12 @@ import psutil
 from airflow_api import AirflowApi, AirflowApiError
 from airflow_guard import StackError, Terminated, locked, patient, signals_raise, watched
 from airflow_processes import end_processes, find_processes
+from airflow_settings import SERVICES
 
-__all__ = ["COMPONENTS", "SERVICES", "AirflowStack", "StackError", "Terminated", "load_commands"]
-
-COMPONENTS = Path(__file__).resolve().parent.parent / "deploy" / "components.toml"
-SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer")
+__all__ = ["SERVICES", "AirflowStack", "StackError", "Terminated"]
 
 _TAIL_LINES = 25
 _POLL_SECONDS = 0.25
-
-
-def load_commands(path: Path = COMPONENTS) -> dict[str, list[str]]:
-    """Return the command of each component: `migrate` and the four services.
-
-    Raises:
-        StackError: When the file lacks one of them.
-    """
-    table = tomllib.loads(path.read_text(encoding="utf-8")).get("components", {})
-    try:
-        return {name: [str(word) for word in table[name]["command"]] for name in ("migrate", *SERVICES)}
-    except KeyError as error:
-        raise StackError(f"{path} has no command for the component {error}") from None
 
 
 class AirflowStack:
@@ -64,6 +48,9 @@ class AirflowStack:
         paused: Whether new Dags wait for somebody to switch them on.
         boot_timeout: Seconds until a start that has not come to an end counts as failed.
         say: Told, in a few words, what is going on.
+
+    Raises:
+        StackError: When a folder of Dags does not exist, or the home lies inside one.
     """
 
     def __init__(
@@ -81,9 +68,8 @@ class AirflowStack:
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.home = home.absolute()
-        self.dags_folders = [
-            folder.absolute() for folder in ([dags_folder] if isinstance(dags_folder, Path) else dags_folder)
-        ]
+        folders = [dags_folder] if isinstance(dags_folder, Path) else dags_folder
+        self.dags_folders = [airflow_settings.checked_dags_folder(folder.absolute(), self.home) for folder in folders]
         self.users = dict(users)
         self.passwords: dict[str, str] = {}
         self._given_passwords = dict(passwords or {})
@@ -93,9 +79,9 @@ class AirflowStack:
         self._paused = paused
         self._boot_timeout = boot_timeout
         self._say = say
-        self._commands = load_commands()
+        self._commands = airflow_settings.load_commands()
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self._sessions: set[int] = set()
+        self._sessions: dict[int, psutil.Process] = {}
         self._cleanup = contextlib.ExitStack()
         self._watch: IO[str] | None = None
         self._owner = 0
@@ -117,6 +103,8 @@ class AirflowStack:
             StackError: When another stack runs in this home, a component ends early or the time is up. Whatever
                 was started has been stopped by then, as it has on Ctrl-C.
         """
+        if self._owner:
+            raise StackError("this stack is running already")
         try:
             self._start()
         except BaseException:
@@ -135,9 +123,11 @@ class AirflowStack:
         with patient() as hurry, self._cleanup:
             self._owner = 0
             # The api-server goes last: until then, tasks that are cut off can report it.
-            others = self._sessions - {process.pid for name, process in self._running.items() if name == "api-server"}
-            end_processes(lambda: find_processes(None, others), grace=8.0, hurry=hurry)
-            left = end_processes(self._find, grace=8.0, hurry=hurry)
+            api_servers = [process.pid for name, process in self._running.items() if name == "api-server"]
+            others = {pid: leader for pid, leader in self._sessions.items() if pid not in api_servers}
+            end_processes(lambda: find_processes(None, others), others, grace=5.0, hurry=hurry)
+            # It closes its doors in a moment; after that, its Python only tidies up, for seconds.
+            left = end_processes(self._find, self._sessions, grace=1.5, hurry=hurry)
             for process in self._running.values():
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(timeout=1)
@@ -176,20 +166,18 @@ class AirflowStack:
         return "\n".join([f"--- the end of {path} ---", *lines[-_TAIL_LINES:]])
 
     def _start(self) -> None:
-        if self._owner:
-            raise StackError("this stack is running already")
         self.home.mkdir(parents=True, exist_ok=True)
         self.home.chmod(0o700)
         self._cleanup = contextlib.ExitStack()
         lock = self._cleanup.enter_context(locked(self.home / "stack.lock"))
         # From here on, what carries this home's marker is ours to end.
         self._owner = os.getpid()
-        self._running, self._sessions = {}, set()
+        self._running, self._sessions = {}, {}
         self._cleanup.enter_context(signals_raise())
         atexit.register(self.stop)
         self._cleanup.callback(atexit.unregister, self.stop)
         self._watch = self._cleanup.enter_context(watched(self.home, lock))
-        end_processes(self._find, grace=5.0)
+        end_processes(self._find, (), grace=5.0)
         self._configure()
         self._migrate()
         begin = datetime.now(UTC)
@@ -201,6 +189,8 @@ class AirflowStack:
     def _configure(self) -> None:
         ports = airflow_settings.free_ports(3)
         if self._port is not None:
+            if not airflow_settings.is_free(self._port):
+                raise StackError(f"api-server can't start: port {self._port} is taken")
             ports[0] = self._port
         self.base_url = f"http://127.0.0.1:{ports[0]}"
         self.passwords = airflow_settings.keep_passwords(
@@ -229,7 +219,7 @@ class AirflowStack:
                 stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         self._running[name] = process
-        self._sessions.add(process.pid)
+        self._sessions[process.pid] = psutil.Process(process.pid)
         if self._watch is not None:
             with contextlib.suppress(BrokenPipeError):
                 print(process.pid, file=self._watch, flush=True)
@@ -237,7 +227,7 @@ class AirflowStack:
 
     def _wait_until_healthy(self, begin: datetime) -> None:
         deadline = time.monotonic() + self._boot_timeout
-        with AirflowApi(self.base_url) as api:
+        with AirflowApi(self.base_url, timeout=5.0) as api:
             while True:
                 self.check()
                 try:

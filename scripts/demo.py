@@ -85,7 +85,7 @@ class Demo:
 
     def verify(self) -> None:
         """Verify the released model as its user would, and a copy of it with one byte changed."""
-        model = self.stack.home / "released" / "digits-model.joblib"
+        model = self.stack.home / "models" / "released" / "digits-model.joblib"
         heading("3. Verify the released model where it is used, without Airflow")
         if self._mlsecops_verify(model) != 0:
             raise DemoFailed("the released model was expected to verify")

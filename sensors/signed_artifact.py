@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_mlsecops.core.artifact import Kind
 from airflow_mlsecops.core.errors import ArtifactChangedError, ArtifactNotFoundError, MlsecopsError
 from airflow_mlsecops.hooks.mlsecops import DEFAULT_CONN_ID
-from airflow_mlsecops.operators.links import EvidenceLink
+from airflow_mlsecops.links import EvidenceLink
 
 if TYPE_CHECKING:
     from airflow_mlsecops.core.verification import Verification

@@ -15,7 +15,7 @@ from airflow_mlsecops.core.artifact import Artifact, Kind
 from airflow_mlsecops.core.canonical import canonical_json
 from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.digest import Sha256
-from airflow_mlsecops.core.errors import TrustError
+from airflow_mlsecops.core.errors import SigningError, TrustError
 from airflow_mlsecops.core.pinning import Access, pin, recheck, verified_copy
 from airflow_mlsecops.core.predicates import control_run
 from airflow_mlsecops.core.report import Report
@@ -81,8 +81,12 @@ class MlsecopsHook(BaseHook):
         """The signer.
 
         Raises:
-            SigningError: if its key can't be used.
+            SigningError: if there is none, or its key can't be used.
         """
+        if not self.settings.signer:
+            raise SigningError(
+                f"connection {self.mlsecops_conn_id} names no signer", "add one to its extra where tasks have to sign"
+            )
         return signer_from_uri(self.settings.signer, self.settings.passphrase)
 
     @cached_property
@@ -139,8 +143,11 @@ class MlsecopsHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """For the *Test* button: is the store reachable, the trust policy readable, the signer usable and trusted?"""
         try:
-            subjects = len(self.store.subjects())
+            subjects, trusted = len(self.store.subjects()), len(self.trust.signers)
+            told = f"{subjects} artifacts in {self.store}; {trusted} trusted signers"
+            if not self.settings.signer:
+                return True, f"{told}; verifying only, because there is no signer"
             signer = self.trust.signer(self.signer.public_key.hint)
         except Exception as error:
             return False, str(error)
-        return True, f"{subjects} artifacts in {self.store}; signing as {signer.name} with roles {sorted(signer.roles)}"
+        return True, f"{told}; signing as {signer.name} with roles {', '.join(sorted(signer.roles))}"

@@ -27,7 +27,7 @@ class Settings:
 
     Attributes:
         evidence_root: folder or ``s3://bucket/prefix``.
-        signer: URI of the signer.
+        signer: URI of the signer; empty where nothing is signed, as on an api-server that only shows evidence.
         trust_policy: path of the trust policy file.
         aws_conn_id: connection for S3; empty for boto3's own chain.
         passphrase: of the signer's key; never shown.
@@ -44,18 +44,18 @@ class Settings:
         """Read the named keys of the connection's extra; nothing else of it is looked at.
 
         Raises:
-            ConfigurationError: if one of the three needed ones is missing.
+            ConfigurationError: if one of the two needed ones is missing.
         """
         extra: Mapping[str, Any] = connection.extra_dejson
-        missing = [key for key in ("evidence_root", "signer", "trust_policy") if not extra.get(key)]
+        missing = [key for key in ("evidence_root", "trust_policy") if not extra.get(key)]
         if missing:
             raise ConfigurationError(
                 f"connection {connection.conn_id}: {', '.join(missing)} missing from its extra",
-                "an mlsecops connection needs evidence_root, signer and trust_policy",
+                "an mlsecops connection needs evidence_root and trust_policy, and a signer where something is signed",
             )
         return cls(
             evidence_root=str(extra["evidence_root"]),
-            signer=str(extra["signer"]),
+            signer=str(extra.get("signer") or ""),
             trust_policy=str(extra["trust_policy"]),
             aws_conn_id=str(extra.get("aws_conn_id") or ""),
             passphrase=connection.password or None,

@@ -71,7 +71,7 @@ def test_clean_data_end_in_a_released_model(airflow_stack: AirflowStack, clean_r
     assert {item.slug for item in about.verified} == {"provenance", "signature", "approval", "verification-summary"}
     (answer,) = (approval.parse(item.statement) for item in about.of("approval"))
     assert (answer.approver, answer.decision, answer.reason) == ("bob", "approved", "looks right")
-    released = airflow_stack.home / "released" / "digits-model.joblib"
+    released = airflow_stack.home / "models" / "released" / "digits-model.joblib"
     done = mlsecops_verify(airflow_stack, released)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -79,7 +79,7 @@ def test_clean_data_end_in_a_released_model(airflow_stack: AirflowStack, clean_r
 def test_released_model_is_refused_after_one_changed_byte(
     airflow_stack: AirflowStack, clean_run: str, tmp_path: Path
 ) -> None:
-    released = airflow_stack.home / "released" / "digits-model.joblib"
+    released = airflow_stack.home / "models" / "released" / "digits-model.joblib"
     changed = tmp_path / "model.joblib"
     changed.write_bytes(released.read_bytes()[:-1] + b"\x00")
     assert mlsecops_verify(airflow_stack, changed).returncode == 1
@@ -167,7 +167,7 @@ def test_example_sensor_waits_in_the_triggerer(airflow_stack: AirflowStack, clea
     dag_id, place = "example_signed_artifact_sensor", airflow_stack.home / "arriving.joblib"
     run_id = api.trigger(dag_id, {"model": str(place)})
     api.wait_for_states(dag_id, run_id, {"wait": "deferred"}, timeout=300)
-    place.write_bytes((airflow_stack.home / "released" / "digits-model.joblib").read_bytes())
+    place.write_bytes((airflow_stack.home / "models" / "released" / "digits-model.joblib").read_bytes())
     run = api.wait_for_run(dag_id, run_id, timeout=300)
     assert run.state == "success", str(run)
 

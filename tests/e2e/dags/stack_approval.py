@@ -1,5 +1,7 @@
 """A Dag of the stack's own tests: a task, a person's approval, a task after it."""
 
+from typing import Any
+
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import dag, task
 
@@ -11,8 +13,8 @@ def stack_approval() -> None:
         return {"rows": 3}
 
     @task
-    def finish(prepared: dict[str, int]) -> int:
-        return prepared["rows"] * 2
+    def finish(prepared: Any) -> int:
+        return int(prepared["rows"]) * 2
 
     approve = ApprovalOperator(
         task_id="approve",

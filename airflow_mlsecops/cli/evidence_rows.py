@@ -1,0 +1,100 @@
+"""What is told about one stored bundle, in a list and alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlsecops.cli import places
+from airflow_mlsecops.cli.arguments import UsageError, setting
+from airflow_mlsecops.cli.describe import describe
+from airflow_mlsecops.cli.output import Style, Styled
+from airflow_mlsecops.core.clock import utcnow
+from airflow_mlsecops.core.digest import parse_sha256
+from airflow_mlsecops.core.errors import MlsecopsError, StatementError
+from airflow_mlsecops.core.evidence import verify_bundle
+
+if TYPE_CHECKING:
+    import argparse
+
+    from airflow_mlsecops.core.store import Found
+    from airflow_mlsecops.core.trust import TrustPolicy
+
+
+@dataclass(frozen=True)
+class Row:
+    """One stored object, judged if there is a trust policy.
+
+    Attributes:
+        found: what lies in the store.
+        predicate: the predicate's short name, from its place in the store.
+        says: verdict or decision.
+        time: when the statement says that.
+        signer: the trusted signer's name; without one, the key that is said to have signed.
+        counts: whether it counts; ``None`` if no trust policy was given.
+        why_not: why it doesn't count.
+    """
+
+    found: Found
+    predicate: str
+    says: str
+    time: str
+    signer: str
+    counts: bool | None
+    why_not: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        bundle = self.found.bundle
+        return {
+            "digest": self.found.digest,
+            "key": self.found.key,
+            "predicate": self.predicate,
+            "subjects": [{"name": n, "sha256": d} for n, d in bundle.statement.subjects] if bundle else [],
+            "says": self.says,
+            "time": self.time,
+            "signer": self.signer,
+            "counts": self.counts,
+            "why_not": self.why_not,
+        }
+
+    @property
+    def judgement(self) -> Styled:
+        """Whether it counts, in a word or a sentence."""
+        if self.counts is None:
+            return Styled("not verified", Style.LOUD)
+        return Styled("counts", Style.GOOD) if self.counts else Styled(f"doesn't count: {self.why_not}", Style.BAD)
+
+
+def row_of(found: Found, trust: TrustPolicy | None) -> Row:
+    """Describe one object; with a trust policy also say whether it counts."""
+    parts = found.key.split("/")
+    predicate = parts[2] if len(parts) > 3 else ""
+    if found.bundle is None:
+        return Row(found, predicate, "BROKEN", "", "", False, found.broken)
+    said = describe(found.bundle.statement)
+    signer, counts, why_not = f"key {found.bundle.key_hint[:16]}…", None, ""
+    if trust is not None:
+        try:
+            signer, counts = verify_bundle(found.bundle, trust, utcnow()).signer, True
+        except MlsecopsError as error:
+            counts, why_not = False, error.message
+    return Row(found, predicate, said.what, said.time, signer, counts, why_not)
+
+
+def optional_trust(args: argparse.Namespace) -> TrustPolicy | None:
+    """The trust policy, if one was given."""
+    path = setting(args, "trust")
+    return None if path is None else places.read_trust(path)
+
+
+def digest_argument(text: str) -> str:
+    """A digest from the command line, with or without ``sha256:`` in front.
+
+    Raises:
+        UsageError: if it is none.
+    """
+    try:
+        return parse_sha256(text.removeprefix("sha256:"))
+    except StatementError as error:
+        raise UsageError(error.message, "`mlsecops evidence list` prints whole digests") from error

@@ -1,0 +1,133 @@
+"""The ``mlsecops`` command: from arguments to an exit code. No error leaves as a traceback unless asked for."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from airflow_mlsecops import __version__
+from airflow_mlsecops.cli import evidence_blob, evidence_list, evidence_show, keygen, pin, verify
+from airflow_mlsecops.cli.arguments import (
+    PROGRAM,
+    Command,
+    Formatter,
+    HelpAsked,
+    Parser,
+    UsageError,
+    environment,
+    exit_codes,
+)
+from airflow_mlsecops.cli.exit_codes import ExitCode, exit_code_of
+from airflow_mlsecops.cli.output import Answer, Output
+from airflow_mlsecops.core.errors import MlsecopsError
+
+COMMANDS: tuple[Command, ...] = (
+    pin.COMMAND,
+    verify.COMMAND,
+    evidence_list.COMMAND,
+    evidence_show.COMMAND,
+    evidence_blob.COMMAND,
+    keygen.COMMAND,
+)
+GROUPS = {"evidence": "look at what an evidence store holds"}
+_ABOUT = "Pin, verify and explain datasets and models by signed evidence. Works without Airflow."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: the arguments without the program's name; by default those of the process.
+
+    Returns:
+        The exit code; see :class:`~airflow_mlsecops.cli.exit_codes.ExitCode`.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    output = Output(as_json="--json" in flags)
+    try:
+        return int(output.answer(_answer(arguments)))
+    except MlsecopsError as error:
+        _trace(flags, output)
+        return int(output.error(exit_code_of(error), error.code, error.message, error.advice))
+    except OSError as error:
+        # Not foreseen where it happened; but a disk or a network that fails says neither YES nor NO.
+        _trace(flags, output)
+        return int(output.error(ExitCode.NO_ANSWER, "io", str(error), "mend it, and try again"))
+    except KeyboardInterrupt:
+        return int(output.error(ExitCode.INTERRUPTED, "interrupted", "interrupted", ""))
+    except Exception as error:
+        _trace(flags, output)
+        message = f"{type(error).__name__}: {error}"
+        return int(output.error(ExitCode.INTERNAL, "internal", message, "add --debug to see where; please report it"))
+
+
+def build_parser(width: int | None = None) -> Parser:
+    """The whole parser.
+
+    Args:
+        width: of the help texts, in columns; by default that of the terminal, up to a limit.
+    """
+    root = Parser(**_settings((), "[--version] COMMAND …", _ABOUT, width))
+    _add_common(root, default=False)
+    root.add_argument("--version", action="store_true", help="print the version")
+    words = root.add_subparsers(title="commands", metavar="COMMAND")
+    groups = {"": words}
+    for command in COMMANDS:
+        *group, word = command.path
+        name = " ".join(group)
+        if name not in groups:
+            text = GROUPS[name]
+            settings = _settings((name,), "COMMAND …", text[0].upper() + text[1:] + ".", width)
+            parser = words.add_parser(name, help=text, **settings)
+            _add_common(parser)
+            groups[name] = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+        settings = _settings(command.path, command.usage, command.description, width)
+        parser = groups[name].add_parser(word, help=command.summary, **settings)
+        command.configure(parser)
+        _add_common(parser)
+        parser.set_defaults(run=command.run)
+    return root
+
+
+def _settings(path: tuple[str, ...], usage: str, description: str, width: int | None) -> dict[str, Any]:
+    prog = " ".join((PROGRAM, *path))
+    return {
+        "prog": prog,
+        # Written by hand: argparse wraps its own differently from one Python to the next.
+        "usage": f"{prog} {usage}",
+        "description": description,
+        "epilog": exit_codes() if path else f"{exit_codes()}\n\n{environment()}",
+        "formatter_class": partial(Formatter, width=width),
+        "allow_abbrev": False,
+    }
+
+
+def _add_common(parser: argparse.ArgumentParser, default: Any = argparse.SUPPRESS) -> None:
+    """The options of every command. SUPPRESS, so that a command doesn't overwrite what stood before its name."""
+    parser.add_argument("--json", action="store_true", default=default, help="print one JSON document, errors too")
+    parser.add_argument("--debug", action="store_true", default=default, help="print the traceback of an error")
+
+
+def _answer(arguments: Sequence[str]) -> Answer:
+    try:
+        args = build_parser().parse_args(arguments)
+    except HelpAsked as asked:
+        return Answer(ExitCode.YES, {"help": asked.text}, asked.text.rstrip("\n").split("\n"))
+    if args.version:
+        return Answer(ExitCode.YES, {"version": __version__}, [f"{PROGRAM} {__version__}"])
+    if "run" not in args:
+        raise UsageError("expected a command", f"see `{PROGRAM} --help`")
+    answer: Answer = args.run(args)
+    return answer
+
+
+def _trace(flags: Sequence[str], output: Output) -> None:
+    """The traceback, line by line through the same cleaning as everything else."""
+    if "--debug" in flags:
+        for line in traceback.format_exc().rstrip("\n").split("\n"):
+            output.note(line)

@@ -1,0 +1,87 @@
+"""Opens what the options name: evidence store, trust policy, release policy, S3.
+
+Core modules are imported when they are used, so that ``--help`` is instant.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlsecops.core.errors import ConfigurationError, MissingExtraError, MlsecopsError, PolicyError, TrustError
+
+if TYPE_CHECKING:
+    from airflow_mlsecops.core.pinning import Access
+    from airflow_mlsecops.core.policy import ReleasePolicy
+    from airflow_mlsecops.core.store import EvidenceStore
+    from airflow_mlsecops.core.trust import TrustPolicy
+
+
+def access() -> Access:
+    """How S3 is reached; nothing is dialled before an ``s3:`` URI is met."""
+    from airflow_mlsecops.core.pinning import Access
+
+    return Access(s3=_s3_client)
+
+
+def open_evidence(root: str) -> EvidenceStore:
+    """The evidence store at ``root``; nothing is dialled yet.
+
+    Raises:
+        ConfigurationError: if there can't be one.
+    """
+    from airflow_mlsecops.core.store import open_store
+
+    return open_store(root, access())
+
+
+def read_trust(path: str) -> TrustPolicy:
+    """Read a trust policy.
+
+    Raises:
+        TrustError: if there is no readable one.
+    """
+    from airflow_mlsecops.core.trust import TrustPolicy
+
+    return TrustPolicy.from_bytes(_read(path, "trust policy", TrustError))
+
+
+def read_policy(path: str) -> ReleasePolicy:
+    """Read a release policy.
+
+    Raises:
+        PolicyError: if there is no readable one.
+    """
+    from airflow_mlsecops.core.policy import ReleasePolicy
+
+    return ReleasePolicy.from_bytes(_read(path, "release policy", PolicyError))
+
+
+def _read(path: str, what: str, error_class: type[MlsecopsError]) -> bytes:
+    from airflow_mlsecops.core.config_file import MAX_BYTES
+
+    try:
+        with Path(path.removeprefix("file://")).open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise error_class(f"the {what} {path} can't be read: {why}", "check the path") from error
+
+
+def _s3_client() -> Any:
+    try:
+        from boto3.session import Session
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+    except ImportError as error:
+        raise MissingExtraError("S3 needs boto3, which isn't installed", "pip install boto3") from error
+
+    # A person waits for the answer: a place that is down has to say so within a minute or so.
+    config = Config(connect_timeout=5, read_timeout=30, retries={"max_attempts": 2, "mode": "standard"})
+    try:
+        # A session of its own: boto3's default one keeps the credentials that it saw first.
+        return Session().client("s3", config=config)
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigurationError(
+            f"S3 can't be used: {error}", "check AWS_PROFILE, AWS_ENDPOINT_URL_S3 and the other AWS_ variables"
+        ) from error
