@@ -3,18 +3,19 @@
     with airflow_server(tmp_path, users={"alice": ("viewer", "red")}, dags={"train": "red"}) as server:
         answer = server.client("alice").get("/api/v2/dags")
 
-Nothing of log-in and authorisation is replaced. Users get tokens by ``POST /auth/token``. Which Dag a user may read
-follows from teams, because that is how the simple auth manager tells Dags apart.
+The plugin comes by its entry point, as in any installation. Nothing of log-in and authorisation is replaced: users
+get tokens by ``POST /auth/token``, and which Dag one may read follows from teams, because that is how the simple auth
+manager tells Dags apart.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -66,14 +67,13 @@ def airflow_server(home: Path, *, users: Users, dags: Dags) -> Iterator[AirflowS
     """Serve; afterwards this process is as before.
 
     Args:
-        home: an empty folder for database, passwords and plugins.
+        home: an empty folder for database and passwords.
         users: who can log in.
         dags: the Dags that the metadata database has.
     """
     passwords = {name: f"password of {name}" for name in users}
     (home / "passwords.json").write_text(json.dumps(passwords))
     (home / "plugins").mkdir()
-    (home / "plugins" / "ours.py").write_text("from airflow_mlsecops.plugin.plugin import MlsecopsPlugin\n")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in _environment(home, users).items():
             patch.setenv(name, value)
@@ -86,7 +86,6 @@ def airflow_server(home: Path, *, users: Users, dags: Dags) -> Iterator[AirflowS
         finally:
             patch.undo()
             _apply_settings()
-            sys.modules.pop("ours", None)
 
 
 def _environment(home: Path, users: Users) -> dict[str, str]:
@@ -105,29 +104,29 @@ def _environment(home: Path, users: Users) -> dict[str, str]:
 
 def _apply_settings() -> None:
     """Make Airflow forget what it remembered of earlier settings, and read the present ones."""
-    from airflow import plugins_manager, settings
+    from airflow import plugins_manager
+    from airflow import settings as typed_settings
     from airflow.api_fastapi.app import purge_cached_app
     from airflow.api_fastapi.auth.managers.base_auth_manager import BaseAuthManager
 
     purge_cached_app()
-    for cached in (
-        BaseAuthManager._get_token_signer.__func__,
-        BaseAuthManager._get_token_validator.__func__,
-        *vars(plugins_manager).values(),
-    ):
+    methods = (getattr(item, "__func__", None) for item in vars(BaseAuthManager).values())
+    for cached in (*methods, *vars(plugins_manager).values()):
         if hasattr(cached, "cache_clear"):
             cached.cache_clear()
+    settings: Any = typed_settings  # without annotations of its own
     settings.configure_vars()
     settings.reconfigure_orm()
 
 
 def _fill_database(users: Users, dags: Dags) -> None:
-    from airflow.models.dag import DagModel
+    from airflow.models import dag as dag_models
     from airflow.models.dagbundle import DagBundleModel
     from airflow.models.team import Team
     from airflow.utils.db import initdb
     from airflow.utils.session import create_session
 
+    models: Any = dag_models  # without annotations of its own
     initdb()
     with create_session() as session:
         teams = {name: Team(name=name) for name in {*dags.values(), *(team for _, team in users.values())} if name}
@@ -137,4 +136,6 @@ def _fill_database(users: Users, dags: Dags) -> None:
             bundle.teams = [teams[team]] if team else []
             session.add(bundle)
             session.flush()
-            session.add(DagModel(dag_id=dag_id, bundle_name=bundle.name, fileloc="dag.py", timetable_description=""))
+            session.add(
+                models.DagModel(dag_id=dag_id, bundle_name=bundle.name, fileloc="d.py", timetable_description="")
+            )

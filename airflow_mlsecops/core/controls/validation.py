@@ -1,0 +1,183 @@
+"""Data validation: does a pinned data set meet an expectation suite?
+
+Every way in which nothing was checked counts as NO: no rows, a missing column, an expectation that errs or saw nothing.
+Neither the report nor its blobs hold cell values; whoever may see the data finds the rows by their numbers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from airflow_mlsecops.core.artifact import Artifact
+from airflow_mlsecops.core.canonical import canonical_json, jsonable
+from airflow_mlsecops.core.controls.gx_pandas import Outcome, run_suite
+from airflow_mlsecops.core.controls.suite import LoadedSuite, load_suite
+from airflow_mlsecops.core.controls.tables import read_table
+from airflow_mlsecops.core.findings import Finding, Severity
+from airflow_mlsecops.core.report import Report, verdict_of
+
+__all__ = ["CONTROL", "LoadedSuite", "load_suite", "validate_data"]
+
+CONTROL = "data-validation"
+ROWS_BLOB = "unexpected_rows.json"
+MAX_ROWS = 10_000
+"""How many row numbers are kept for one expectation; the count of all stands beside them."""
+MAX_ROWS_IN_ALL = 200_000
+TECHNIQUES = ("AML.T0020", "ML02:2023")
+"""MITRE ATLAS: Poison Training Data; OWASP Machine Learning Security Top Ten 2023: Data Poisoning Attack."""
+_DOMAIN = {"column", "column_A", "column_B", "row_condition", "condition_parser"}
+
+
+def validate_data(artifact: Artifact, path: Path, *, suite: Any) -> Report:
+    """Judge a data set by an expectation suite.
+
+    1. Read the suite strictly, before any data.
+    2. Read the whole table strictly.
+    3. Evaluate each expectation, and turn each that doesn't hold into a finding of its author's severity. One that
+       couldn't be evaluated is critical, whatever its author gave it.
+    4. The worst finding decides.
+
+    The caller still owes: that ``path`` is a private copy of the artifact's pinned bytes.
+
+    Args:
+        artifact: what is judged.
+        path: a CSV or Parquet file, or a folder of part files.
+        suite: GX's suite JSON as a mapping, or an ``ExpectationSuite``.
+
+    Raises:
+        SuiteError: if the suite can't be judged by; see :func:`load_suite`.
+        DataError: if the table can't be read whole, or is empty; see :func:`read_table`.
+    """
+    # 1.
+    loaded = load_suite(suite)
+    # 2.
+    frame = read_table(path)
+    # 3.
+    outcomes = run_suite(frame, loaded.document)
+    items = loaded.document["expectations"]
+    found = [_finding(outcome, items[outcome.index]) for outcome in outcomes if not outcome]
+    findings = tuple(sorted(found, key=lambda finding: -finding.severity.rank))
+    rows, columns = frame.shape
+    # 4.
+    return Report(
+        subject=artifact,
+        control=CONTROL,
+        verdict=verdict_of(findings),
+        summary=_summary(loaded, outcomes, findings, rows, columns),
+        findings=findings,
+        metrics={"rows": rows, "columns": columns, **_counts(outcomes)},
+        parameters={"suite": loaded.name, "suite_sha256": loaded.digest},
+        tools={name: version(name) for name in ("great-expectations", "pandas", "numpy", "pyarrow")},
+        details={"suite": dict(loaded.document), "results": [_detail(outcome) for outcome in outcomes]},
+        blobs=_blobs(outcomes),
+    )
+
+
+def _counts(outcomes: list[Outcome]) -> dict[str, int]:
+    counted = Counter(_word(outcome) for outcome in outcomes)
+    return {
+        "expectations": len(outcomes),
+        "expectations_evaluated": counted["passed"] + counted["failed"],
+        "expectations_successful": counted["passed"],
+        "expectations_failed": counted["failed"],
+        "expectations_that_saw_nothing": counted["saw-nothing"],
+        "expectations_not_evaluated": counted["not-evaluated"],
+    }
+
+
+def _word(outcome: Outcome) -> str:
+    if outcome.trouble:
+        return "not-evaluated"
+    if outcome.saw == 0:
+        return "saw-nothing"
+    return "passed" if outcome else "failed"
+
+
+def _finding(outcome: Outcome, item: Mapping[str, Any]) -> Finding:
+    """One sentence on why an expectation doesn't hold, in counts and shares."""
+    expected = {key: value for key, value in item["kwargs"].items() if key not in _DOMAIN}
+    told = canonical_json(expected).decode() if expected else ""
+    told = f"; expected {told[:200]}{'…' if len(told) > 200 else ''}" if told else ""
+    condition = " where its row_condition holds" if "row_condition" in item["kwargs"] else ""
+    if outcome.trouble:
+        message, told = outcome.trouble, ""
+    elif outcome.saw == 0:
+        message, told = f"it saw no value{condition}, so it says nothing about the data", ""
+    elif outcome.unexpected is not None and outcome.saw:
+        share = outcome.unexpected / outcome.saw
+        message = f"{outcome.unexpected} of {outcome.saw} ({_percent(share)}) are not as expected{condition}"
+    elif isinstance(outcome.observed, Mapping):
+        parts = [f"{key} columns: {', '.join(map(repr, names))}" for key, names in outcome.observed.items()]
+        message, told = "; ".join(parts), ""
+    elif outcome.observed is not None:
+        message = f"observed {str(jsonable(outcome.observed))[:100]}{condition}"
+    elif outcome.type == "expect_column_to_exist":
+        message = "the column doesn't exist, or not at its place"
+    else:
+        message = f"the observed value is not as expected{condition}"
+    return Finding(
+        rule=f"{CONTROL}/{outcome.type}",
+        severity=Severity.CRITICAL if outcome.trouble else outcome.severity,
+        message=f"{message}{told}",
+        where=", ".join(name if name.isprintable() else repr(name) for name in outcome.columns),
+        techniques=() if outcome.trouble else TECHNIQUES,
+    )
+
+
+def _percent(share: float) -> str:
+    return "< 0.01 %" if 0 < share < 0.0001 else f"{share:.2%}".replace("%", " %")
+
+
+def _summary(
+    suite: LoadedSuite, outcomes: list[Outcome], findings: tuple[Finding, ...], rows: int, columns: int
+) -> str:
+    table = f"{rows} rows x {columns} columns"
+    if not findings:
+        return f"all {len(outcomes)} expectations of suite {suite.name!r} hold on {table}"
+    first = findings[0]
+    rule = first.rule.removeprefix(f"{CONTROL}/")
+    of = f" of {first.where}" if first.where else ""
+    told = f"{len(findings)} of {len(outcomes)} expectations of suite {suite.name!r} don't hold on {table}"
+    return f"{told}; worst: {rule}{of}: {first.message}"[:1000]
+
+
+def _detail(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "index": outcome.index,
+        "type": outcome.type,
+        "columns": list(outcome.columns),
+        "severity": outcome.severity.value,
+        "outcome": _word(outcome),
+        "saw": outcome.saw,
+        "unexpected": outcome.unexpected,
+        "observed": jsonable(outcome.observed),
+        "trouble": outcome.trouble,
+    }
+
+
+def _blobs(outcomes: list[Outcome]) -> dict[str, bytes]:
+    """Numbers of the rows that break an expectation, so that somebody who may see the data can look at them."""
+    listed = []
+    left = MAX_ROWS_IN_ALL
+    for outcome in outcomes:
+        if outcome or not outcome.rows:
+            continue
+        rows = outcome.rows[: min(MAX_ROWS, left)]
+        left -= len(rows)
+        listed.append(
+            {
+                "index": outcome.index,
+                "type": outcome.type,
+                "columns": list(outcome.columns),
+                "total": len(outcome.rows),
+                "rows": list(rows),
+            }
+        )
+    if not listed:
+        return {}
+    numbering = "0-based, of data rows, through all part files in the order of their names"
+    return {ROWS_BLOB: canonical_json({"numbering": numbering, "expectations": listed})}
