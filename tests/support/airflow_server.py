@@ -1,6 +1,7 @@
 """Airflow's real api-server app in this process: a metadata database of its own, the simple auth manager, our plugin.
 
-    with airflow_server(tmp_path, users={"alice": ("viewer", "red")}, dags={"train": "red"}) as server:
+    server = AirflowServer.build(tmp_path, users={"alice": ("viewer", "red")}, dags={"train": "red"})
+    with server.active():
         answer = server.client("alice").get("/api/v2/dags")
 
 The plugin comes by its entry point, as in any installation. Nothing of log-in and authorisation is replaced: users
@@ -32,13 +33,42 @@ class AirflowServer:
     """The app and how to log in."""
 
     app: FastAPI
-    passwords: Mapping[str, str]
+    _environment: Mapping[str, str]
+    _passwords: Mapping[str, str]
     _tokens: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def build(cls, home: Path, *, users: Users, dags: Dags) -> AirflowServer:
+        """Make database and app, which takes a few seconds.
+
+        Args:
+            home: an empty folder for database and passwords.
+            users: who can log in.
+            dags: the Dags that the metadata database has.
+        """
+        passwords = {name: f"password of {name}" for name in users}
+        (home / "passwords.json").write_text(json.dumps(passwords))
+        (home / "plugins").mkdir()
+        environment = _environment(home, users)
+        with _settings(environment):
+            _fill_database(users, dags)
+            from airflow.api_fastapi.app import create_app
+
+            return cls(create_app(apps="core"), environment, passwords)
+
+    @contextmanager
+    def active(self) -> Iterator[AirflowServer]:
+        """Let this process be the server's, as far as Airflow keeps things per process; afterwards it is as before."""
+        from airflow.api_fastapi.app import _AuthManagerState
+
+        with _settings(self._environment), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_AuthManagerState, "instance", self.app.state.auth_manager)
+            yield self
 
     def token(self, user: str) -> str:
         """A token of this user, from the real log-in."""
         if user not in self._tokens:
-            body = {"username": user, "password": self.passwords[user]}
+            body = {"username": user, "password": self._passwords[user]}
             answer = TestClient(self.app).post("/auth/token", json=body)
             assert answer.status_code == 201, answer.text
             self._tokens[user] = answer.json()["access_token"]
@@ -63,29 +93,15 @@ class AirflowServer:
 
 
 @contextmanager
-def airflow_server(home: Path, *, users: Users, dags: Dags) -> Iterator[AirflowServer]:
-    """Serve; afterwards this process is as before.
-
-    Args:
-        home: an empty folder for database and passwords.
-        users: who can log in.
-        dags: the Dags that the metadata database has.
-    """
-    passwords = {name: f"password of {name}" for name in users}
-    (home / "passwords.json").write_text(json.dumps(passwords))
-    (home / "plugins").mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in _environment(home, users).items():
-            patch.setenv(name, value)
-        _apply_settings()
-        try:
-            _fill_database(users, dags)
-            from airflow.api_fastapi.app import create_app
-
-            yield AirflowServer(create_app(apps="core"), passwords)
-        finally:
-            patch.undo()
+def _settings(environment: Mapping[str, str]) -> Iterator[None]:
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
             _apply_settings()
+            yield
+    finally:
+        _apply_settings()
 
 
 def _environment(home: Path, users: Users) -> dict[str, str]:

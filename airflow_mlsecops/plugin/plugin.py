@@ -1,0 +1,51 @@
+"""The plugin that Airflow loads: every worker and Dag processor imports this module, so it imports next to nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from airflow.plugins_manager import AirflowPlugin
+
+URL_PREFIX = "/mlsecops"
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+AsgiApp = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+class LazyApp:
+    """An ASGI app that is built when it is first asked for.
+
+    Airflow wants the app as a class attribute of the plugin, also in processes that never serve a page. And what goes
+    wrong while it is built then breaks these pages only, not the start of the whole api-server.
+    """
+
+    def __init__(self) -> None:
+        self._app: AsgiApp | None = None
+        self._lock = threading.Lock()
+
+    def _build(self) -> AsgiApp:
+        from airflow_mlsecops.plugin.app import create_app
+
+        with self._lock:
+            app = self._app or create_app(URL_PREFIX)
+            self._app = app
+        return app
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one request; the imports of the first one happen beside the event loop."""
+        app = self._app
+        if app is None:
+            app = await asyncio.to_thread(self._build)
+        await app(scope, receive, send)
+
+
+class MlsecopsPlugin(AirflowPlugin):
+    """Mounts the evidence pages into Airflow's api-server."""
+
+    name = "mlsecops"
+    fastapi_apps = [{"name": "mlsecops", "app": LazyApp(), "url_prefix": URL_PREFIX}]  # noqa: RUF012 - as in the base

@@ -1,0 +1,221 @@
+"""What a statement says, as a row of a table: one function per predicate, in one visible table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from airflow_mlsecops.core.errors import StatementError
+from airflow_mlsecops.core.evidence import Evidence
+from airflow_mlsecops.core.policy import Reason
+from airflow_mlsecops.core.predicates import (
+    APPROVAL,
+    PROVENANCE,
+    SIGNATURE,
+    TEST_RESULT,
+    VERIFICATION_SUMMARY,
+    approval,
+    control_run,
+    provenance,
+    signature,
+    vsa,
+)
+from airflow_mlsecops.core.report import Verdict
+from airflow_mlsecops.core.statement import Statement
+
+
+class Tone(StrEnum):
+    """How a word is to be read; the colour follows from it, and never says more than the word."""
+
+    GOOD = "good"
+    WARN = "warn"
+    BAD = "bad"
+    PLAIN = "plain"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One thing that a control saw; see :class:`airflow_mlsecops.core.findings.Finding`."""
+
+    rule: str
+    severity: str
+    message: str
+    where: str
+    techniques: tuple[str, ...]
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any]) -> Seen:
+        """From a statement, whose signer may have left out anything."""
+        rule, severity, message, where = (str(value.get(key, "")) for key in ("rule", "severity", "message", "where"))
+        techniques = value.get("techniques")
+        return cls(rule, severity, message, where, tuple(map(str, techniques if isinstance(techniques, list) else ())))
+
+
+@dataclass(frozen=True)
+class Described:
+    """One statement, told.
+
+    Attributes:
+        what: the control, or the kind of claim.
+        verdict: one word.
+        tone: how to read it.
+        summary: one sentence.
+        when: the time that the statement gives; ``None`` if it can't be read.
+        series: of the statements in one series only the newest counts; empty if this one stands alone.
+        findings: what a control saw.
+        findings_total: how many there were; the statement holds a bounded number.
+        facts: group -> name -> value, for those who want to know more.
+    """
+
+    what: str
+    verdict: str
+    tone: Tone
+    summary: str
+    when: datetime | None = None
+    series: str = ""
+    findings: tuple[Seen, ...] = ()
+    findings_total: int = 0
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def describe(item: Evidence) -> Described:
+    """Tell a verified statement. One that can't be read is told as such: a gate counts it as NO."""
+    try:
+        return _DESCRIBERS[item.slug](item.statement)
+    except StatementError as error:
+        return Described(item.slug, "unreadable", Tone.BAD, error.message)
+
+
+def run_of(statement: Statement) -> Mapping[str, Any]:
+    """Which task of which run the statement says it is from; empty if it doesn't say so in the usual place."""
+    value: Any = statement.predicate
+    for key in _RUN_PLACES.get(statement.predicate_type, ()):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def dag_of(statement: Statement) -> str:
+    """The Dag that the statement says it is from; empty if it names none."""
+    dag_id = run_of(statement).get("dag_id")
+    return dag_id if isinstance(dag_id, str) else ""
+
+
+def _control(statement: Statement) -> Described:
+    result, extension = control_run.parse(statement), statement.predicate[control_run.CONTROL_RUN]
+    total = extension.get("findingsTotal")
+    return Described(
+        what=result.control,
+        verdict=result.verdict.value,
+        tone={Verdict.PASS: Tone.GOOD, Verdict.WARN: Tone.WARN, Verdict.FAIL: Tone.BAD}[result.verdict],
+        summary=result.summary,
+        when=result.finished_at,
+        series=f"control {result.control}",
+        findings=tuple(map(Seen.of, result.findings)),
+        findings_total=max(total if isinstance(total, int) else 0, len(result.findings)),
+        facts={"Metrics": result.metrics, "Parameters": _parameters(statement), "Tools": _object(extension, "tools")},
+    )
+
+
+def _provenance(statement: Statement) -> Described:
+    made = provenance.parse(statement)
+    names = [f"{_KIND_WORDS.get(item.kind, item.kind)} {item.name}" for item in made.dependencies]
+    return Described(
+        what="provenance",
+        verdict="recorded",
+        tone=Tone.PLAIN,
+        summary=f"Made from {', '.join(names) or 'nothing that it names'}",
+        when=made.finished_at,
+        facts={
+            "Inputs": {name: f"sha256:{item.digest}" for name, item in zip(names, made.dependencies, strict=True)},
+            "Parameters": made.parameters,
+        },
+    )
+
+
+def _signature(statement: Statement) -> Described:
+    signed = signature.parse(statement)
+    return Described(
+        what="signature",
+        verdict="signed",
+        tone=Tone.GOOD,
+        summary=f"These bytes are the {signed.kind} {signed.name}",
+        when=signed.signed_at,
+    )
+
+
+def _approval(statement: Statement) -> Described:
+    said = approval.parse(statement)
+    approved = said.decision is approval.Decision.APPROVED
+    until = {"Counts until": said.expires_at.isoformat(timespec="seconds")} if said.expires_at else {}
+    return Described(
+        what="approval",
+        verdict=said.decision.value,
+        tone=Tone.GOOD if approved else Tone.BAD,
+        summary=f"{said.approver}: {said.reason or 'no reason given'}",
+        when=said.decided_at,
+        series=f"approval {said.approver}",
+        facts={"Decision": {"Identity": f"{said.assurance.value} by the orchestrator", **until}},
+    )
+
+
+def _gate(statement: Statement) -> Described:
+    summary, reasons = vsa.parse(statement), gate_reasons(statement)
+    said = f"{'Released' if summary.passed else 'Refused'} under policy {policy_name(statement)}"
+    return Described(
+        what="release gate",
+        verdict="yes" if summary.passed else "no",
+        tone=Tone.GOOD if summary.passed else Tone.BAD,
+        summary=said,
+        when=summary.verified_at,
+        series=f"policy {summary.policy}",
+        facts={
+            "Reasons": {reason.code or "no code": reason.text for reason in reasons},
+            "Policy": {"sha256": summary.policy, "statements counted": len(summary.evidence)},
+        },
+    )
+
+
+def gate_reasons(statement: Statement) -> tuple[Reason, ...]:
+    """Why a gate said NO, as it signed it: each ``[code] sentence``."""
+    reasons = _object(statement.predicate, vsa.GATE).get("reasons")
+    matches = [_REASON.match(str(reason)) for reason in reasons] if isinstance(reasons, list) else []
+    return tuple(Reason(match[1] or "", match[2]) for match in matches if match)
+
+
+def policy_name(statement: Statement) -> str:
+    """The name of the policy that a gate judged by."""
+    return str(_object(statement.predicate, "policy").get("uri", "")).removeprefix("policy:")
+
+
+def _parameters(statement: Statement) -> Mapping[str, Any]:
+    configuration = statement.predicate.get("configuration")
+    first = configuration[0] if isinstance(configuration, list) and configuration else None
+    return _object(first, "annotations") if isinstance(first, dict) else {}
+
+
+def _object(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = value.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+_KIND_WORDS = {"dataset": "data set"}
+_REASON = re.compile(r"(?:\[([a-z-]+)\] )?(.*)", re.DOTALL)
+_DESCRIBERS: dict[str, Callable[[Statement], Described]] = {
+    TEST_RESULT.slug: _control,
+    PROVENANCE.slug: _provenance,
+    SIGNATURE.slug: _signature,
+    APPROVAL.slug: _approval,
+    VERIFICATION_SUMMARY.slug: _gate,
+}
+_RUN_PLACES = {
+    TEST_RESULT.uri: (control_run.CONTROL_RUN, "run"),
+    PROVENANCE.uri: ("buildDefinition", "internalParameters"),
+    SIGNATURE.uri: ("run",),
+    APPROVAL.uri: ("run",),
+    VERIFICATION_SUMMARY.uri: (vsa.GATE, "run"),
+}
+"""Where each predicate keeps the run that it is from."""

@@ -1,0 +1,46 @@
+"""One real api-server for all tests here, and for each test evidence of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_mlsecops.core.clock import utcnow
+from airflow_mlsecops.core.store.local import LocalBackend
+from tests.plugin.pages import PipelineWorld
+from tests.support.airflow_server import AirflowServer
+from tests.support.evidence import trust_bytes
+
+
+@pytest.fixture(scope="session")
+def built_server(tmp_path_factory: pytest.TempPathFactory) -> AirflowServer:
+    """Alice may read the red team's Dags, Bob the blue team's, both those that are no team's, the admin all."""
+    return AirflowServer.build(
+        tmp_path_factory.mktemp("airflow"),
+        users={"alice": ("viewer", "red"), "bob": ("user", "blue"), "root": ("admin", "")},
+        dags={"red_pipeline": "red", "blue_pipeline": "blue", "shared": ""},
+    )
+
+
+@pytest.fixture
+def server(built_server: AirflowServer) -> Iterator[AirflowServer]:
+    """The server; this process is its own for one test."""
+    with built_server.active():
+        yield built_server
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PipelineWorld:
+    """An evidence store and a trust policy that the server's default connection leads to."""
+    (tmp_path / "evidence").mkdir()
+    (tmp_path / "trust.json").write_bytes(trust_bytes())
+    extra = {
+        "evidence_root": str(tmp_path / "evidence"),
+        "signer": f"file:{tmp_path / 'no-key.pem'}",  # a page that wanted to sign would fail
+        "trust_policy": str(tmp_path / "trust.json"),
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_MLSECOPS_DEFAULT", json.dumps({"conn_type": "mlsecops", "extra": extra}))
+    return PipelineWorld(backend=LocalBackend(tmp_path / "evidence"), now=utcnow(), root=tmp_path)

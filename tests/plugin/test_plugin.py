@@ -1,0 +1,94 @@
+"""How Airflow loads the plugin, and what that costs where no page is ever served."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import subprocess
+import sys
+import threading
+import tomllib
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from airflow_mlsecops.links import evidence_url
+from airflow_mlsecops.plugin import app, pages
+from airflow_mlsecops.plugin.plugin import LazyApp, Message, Receive, Send
+from tests.plugin.pages import RED, PipelineWorld
+from tests.support.airflow_server import AirflowServer
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_entry_point_is_a_plugin_as_airflow_checks_it() -> None:
+    from airflow._shared.plugins_manager import is_valid_plugin
+
+    points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["airflow.plugins"]
+    loaded = [EntryPoint(name, value, "airflow.plugins").load() for name, value in points.items()]
+    assert [is_valid_plugin(plugin) for plugin in loaded] == [True]
+    assert loaded[0].fastapi_apps[0]["url_prefix"] == "/mlsecops"
+
+
+def test_airflow_lists_it(server: AirflowServer) -> None:
+    plugins = server.client("root").get("/api/v2/plugins").json()
+    ours = next(plugin for plugin in plugins["plugins"] if plugin["name"] == "mlsecops")
+    assert [mounted["url_prefix"] for mounted in ours["fastapi_apps"]] == ["/mlsecops"]
+    errors = server.client("root").get("/api/v2/plugins/importErrors").json()["import_errors"]
+    # In a checkout the distribution may be found twice: as it is installed, and by its egg-info.
+    assert [error for error in errors if "already registered" not in error["error"]] == []
+
+
+def test_loading_it_costs_a_worker_next_to_nothing() -> None:
+    code = (
+        "import sys, airflow.sdk, airflow.plugins_manager; before = set(sys.modules)\n"
+        "import airflow_mlsecops.plugin.plugin\n"
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    # Airflow may have come across the package before, looking for providers.
+    ours = {"airflow_mlsecops", "airflow_mlsecops.plugin", "airflow_mlsecops.plugin.plugin"}
+    assert set(done.stdout.split()) <= ours
+
+
+def test_a_tasks_link_leads_to_a_page(server: AirflowServer, world: PipelineWorld) -> None:
+    world.signed()
+    assert server.client("alice").get(evidence_url(RED, world.model.digest)).status_code == 200
+
+
+def test_the_app_is_built_once_however_many_ask_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[str] = []
+    served: list[Message] = []
+    started = threading.Barrier(2, timeout=30)
+
+    async def built_app(scope: Message, receive: Receive, send: Send) -> None:
+        served.append(scope)
+
+    def create(prefix: str) -> object:
+        built.append(prefix)
+        return built_app
+
+    monkeypatch.setattr(app, "create_app", create)
+    lazy = LazyApp()
+
+    async def nothing(*_: object) -> Message:
+        return {}
+
+    async def ask(number: int) -> None:
+        await asyncio.to_thread(started.wait)
+        await lazy({"type": "http", "number": number}, nothing, nothing)  # type: ignore[arg-type]
+
+    async def both() -> None:
+        await asyncio.gather(ask(1), ask(2))
+
+    asyncio.run(both())
+    assert built == ["/mlsecops"]
+    assert len(served) == 2
+
+
+def test_a_slow_store_doesnt_hold_the_event_loop() -> None:
+    """FastAPI runs plain functions in threads; a coroutine would hold the loop while it waits for the store."""
+    endpoints = [route.endpoint for route in pages.router.routes]  # type: ignore[attr-defined]
+    assert len(endpoints) == 3
+    assert not any(inspect.iscoroutinefunction(endpoint) for endpoint in endpoints)
