@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from airflow_mlsecops.core.artifact import Artifact
 from airflow_mlsecops.core.clock import to_text
-from airflow_mlsecops.core.errors import StatementError
 from airflow_mlsecops.core.evidence import Evidence, EvidenceSet
 from airflow_mlsecops.core.policy import Dossier
-from airflow_mlsecops.core.predicates import TEST_RESULT, control_run
+from airflow_mlsecops.core.telling import Described, describe, told_time
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:@])")
-_MARKS = {"pass": "✅ pass", "warn": "⚠️ warn", "fail": "❌ fail"}
 
 
 def escape(text: str, limit: int = 300) -> str:
@@ -63,16 +61,12 @@ def build_request(
     }
     lines = [
         f"**{escape(artifact.name)}** ({artifact.kind.value}), {artifact.files} file(s), {artifact.size:,} bytes",
-        f"`sha256:{artifact.digest}`",
         "",
-        *_section("About the " + artifact.kind.value, dossier.sets[artifact.digest]),
+        *_section(f"About the {artifact.kind.value}", artifact.digest, dossier.sets[artifact.digest]),
     ]
     for name, digest in dossier.datasets:
-        lines += [
-            "",
-            f"`sha256:{digest}`",
-            *_section(f"About the data set {escape(name)} it was trained on", dossier.sets[digest]),
-        ]
+        title = f"About the data set {escape(name)} it was trained on"
+        lines += ["", *_section(title, digest, dossier.sets[digest])]
     if not dossier.datasets:
         lines += ["", "**No data set is named by any verified provenance.**"]
     trigger = escape(str(run.get("triggered_by") or "nobody known"))
@@ -83,20 +77,29 @@ def build_request(
     return ApprovalRequest(document, "\n".join(lines), evidence)
 
 
-def _section(title: str, evidence: EvidenceSet) -> list[str]:
-    lines = [f"### {title}", "", "| what | verdict | summary | signed by |", "|---|---|---|---|"]
-    lines += [_row(item) for item in evidence.verified] or ["| nothing | ❌ missing | no verified evidence | |"]
+def _section(title: str, digest: str, evidence: EvidenceSet) -> list[str]:
+    lines = [f"### {title}", "", f"`sha256:{digest}`", "", "| what | says | because | signed by | when (UTC) |"]
+    lines.append("|---|---|---|---|---|")
+    newest, older = _newest(evidence.verified)
+    lines += [_row(item, told) for item, told in newest] or ["| nothing | **missing** | no verified evidence | | |"]
     for item in (*evidence.refused, *evidence.broken):
-        lines.append(f"| {escape(item.key.split('/')[2])} | ❌ not counted | {escape(item.reason)} | |")
-    return lines
+        lines.append(f"| {escape(item.key.split('/')[2])} | **not counted** | {escape(item.reason)} | | |")
+    return [*lines, "", f"{older} older statement(s) of the same kind are not shown."] if older else lines
 
 
-def _row(item: Evidence) -> str:
-    what, verdict, summary = item.slug, "signed", ""
-    if item.slug == TEST_RESULT.slug:
-        try:
-            result = control_run.parse(item.statement)
-            what, verdict, summary = result.control, _MARKS[result.verdict.value], result.summary
-        except StatementError as error:
-            verdict, summary = "❌ unreadable", error.message
-    return f"| {escape(what)} | {verdict} | {escape(summary)} | {escape(item.signer)} |"
+def _newest(verified: Sequence[Evidence]) -> tuple[list[tuple[Evidence, Described]], int]:
+    """Of each kind of statement the newest, in the order in which they were made, and how many others there are."""
+    latest: dict[str, tuple[Evidence, Described]] = {}
+    for item in verified:
+        told = describe(item.statement)
+        kind = told.series or told.what
+        if kind not in latest or told_time(told) > told_time(latest[kind][1]):
+            latest[kind] = (item, told)
+    rows = sorted(latest.values(), key=lambda row: told_time(row[1]))
+    return rows, len(verified) - len(rows)
+
+
+def _row(item: Evidence, told: Described) -> str:
+    when = told_time(told)[:19].replace("T", " ")
+    cells = (escape(told.what), f"**{escape(told.verdict)}**", escape(told.summary), escape(item.signer), escape(when))
+    return f"| {' | '.join(cells)} |"

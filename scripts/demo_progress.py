@@ -6,13 +6,12 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from airflow_mlsecops.core.errors import StatementError
-from airflow_mlsecops.core.predicates import approval, control_run, vsa
+from airflow_mlsecops.core.telling import describe, told_time
 
 if TYPE_CHECKING:
     from airflow_rows import RunState
 
-    from airflow_mlsecops.core.evidence import Evidence, EvidenceSet
+    from airflow_mlsecops.core.evidence import EvidenceSet
 
 _MARKS = {
     "success": "✔",
@@ -56,40 +55,10 @@ class Progress:
 
 def tell_evidence(evidence: EvidenceSet) -> None:
     """Print each verified statement about an artifact in one line, with what it decided and why."""
-    for item in sorted(evidence.verified, key=_when):
-        say(f"  {item.slug:<22}{_what(item)}")
-        for reason in _why(item):
-            say(f"  {'':<22}  · {reason}")
+    told = sorted((describe(item.statement) for item in evidence.verified), key=told_time)
+    for statement in told:
+        say(f"  {statement.what:<18}{statement.verdict.upper():<10}{statement.summary}")
+        for finding in statement.findings[:3]:
+            say(f"  {'':<18}  · {finding.severity}: {finding.message}")
     for refused in (*evidence.refused, *evidence.broken):
         say(f"  NOT COUNTED {refused.key}: {refused.reason}")
-
-
-def _when(item: Evidence) -> str:
-    for key in ("signedAt", "decidedAt", "timeVerified"):
-        if key in item.statement.predicate:
-            return str(item.statement.predicate[key])
-    if item.slug == "test-result":
-        return str(control_run.parse(item.statement).finished_at.isoformat())
-    return ""
-
-
-def _what(item: Evidence) -> str:
-    try:
-        if item.slug == "test-result":
-            result = control_run.parse(item.statement)
-            return f"{result.control}: {result.verdict.upper()} - {result.summary}"
-        if item.slug == "approval":
-            answer = approval.parse(item.statement)
-            return f"{answer.decision} by {answer.approver} ({answer.assurance})"
-        if item.slug == "verification-summary":
-            return "released" if vsa.parse(item.statement).passed else "refused"
-    except StatementError as error:
-        return f"unreadable: {error.message}"
-    return f"signed by {item.signer}"
-
-
-def _why(item: Evidence) -> list[str]:
-    if item.slug != "test-result":
-        return []
-    findings = control_run.parse(item.statement).findings
-    return [f"{finding.get('severity')}: {finding.get('message')}" for finding in findings[:3]]

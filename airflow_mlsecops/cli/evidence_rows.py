@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.cli import places
 from airflow_mlsecops.cli.arguments import UsageError, setting
-from airflow_mlsecops.cli.describe import describe
 from airflow_mlsecops.cli.output import Style, Styled
 from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.digest import parse_sha256
 from airflow_mlsecops.core.errors import MlsecopsError, StatementError
 from airflow_mlsecops.core.evidence import verify_bundle
+from airflow_mlsecops.core.telling import describe, told_time
 
 if TYPE_CHECKING:
     import argparse
@@ -79,7 +79,7 @@ def row_of(found: Found, trust: TrustPolicy | None) -> Row:
             signer, counts = verify_bundle(found.bundle, trust, utcnow()).signer, True
         except MlsecopsError as error:
             counts, why_not = False, error.message
-    return Row(found, predicate, said.what, said.time, signer, counts, why_not)
+    return Row(found, predicate, said.line, told_time(said), signer, counts, why_not)
 
 
 def optional_trust(args: argparse.Namespace) -> TrustPolicy | None:

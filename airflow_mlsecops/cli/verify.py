@@ -66,7 +66,7 @@ def _run(args: argparse.Namespace) -> Answer:
 
 def _evidence(answer: Verification) -> dict[str, Any]:
     """All that was read: what verified, and what didn't count."""
-    from airflow_mlsecops.cli.describe import describe
+    from airflow_mlsecops.core.telling import describe, told_time
 
     counted = set(answer.decision.evidence)
     abouts: dict[str, str] = {digest: f"data set {name}" for name, digest in answer.dossier.datasets}
@@ -83,8 +83,8 @@ def _evidence(answer: Verification) -> dict[str, Any]:
                     "about": about,
                     "subject": subject,
                     "predicate": item.slug,
-                    "says": said.what,
-                    "time": said.time,
+                    "says": said.line,
+                    "time": told_time(said),
                     "signer": item.signer,
                     "decisive": item.digest in counted,
                 }

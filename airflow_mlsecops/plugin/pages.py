@@ -11,12 +11,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.digest import Sha256, parse_sha256
 from airflow_mlsecops.core.errors import EvidenceNotFoundError, StatementError
+from airflow_mlsecops.core.telling import dag_of
 from airflow_mlsecops.plugin import text
 from airflow_mlsecops.plugin.access import ReadableDags
 from airflow_mlsecops.plugin.place import Place
 from airflow_mlsecops.plugin.problems import Problem, no_evidence
 from airflow_mlsecops.plugin.source import Source
-from airflow_mlsecops.plugin.statements import dag_of
 from airflow_mlsecops.plugin.view import ArtifactView, build_view
 
 router = APIRouter()

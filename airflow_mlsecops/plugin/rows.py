@@ -9,9 +9,9 @@ from typing import Any
 
 from airflow_mlsecops.core.digest import Sha256
 from airflow_mlsecops.core.evidence import Evidence, EvidenceSet, Refused
+from airflow_mlsecops.core.telling import Seen, Tone, describe, run_of
 from airflow_mlsecops.plugin.links import Links
 from airflow_mlsecops.plugin.source import Reading
-from airflow_mlsecops.plugin.statements import Seen, Tone, describe, run_of
 
 SHOWN = 200
 """How many statements a page shows, the newest first: a data set that many runs share would fill the screen."""
@@ -33,7 +33,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Row:
-    """One verified statement; see :class:`airflow_mlsecops.plugin.statements.Described` for the first few fields.
+    """One verified statement; see :class:`airflow_mlsecops.core.telling.Described` for the first few fields.
 
     Attributes:
         current: whether it is the newest of its series: of two results of one control only this one counts.
@@ -128,7 +128,7 @@ def table_of(reading: Reading, seen: EvidenceSet, links: Links, store_name: str)
 
 
 def _row(item: Evidence, links: Links) -> Row:
-    told, run = describe(item), run_of(item.statement)
+    told, run = describe(item.statement), run_of(item.statement)
     index, attempt = run.get("map_index"), run.get("try_number")
     where = Run(
         dag_id=str(run.get("dag_id", "")),

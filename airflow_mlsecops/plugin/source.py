@@ -12,11 +12,11 @@ from airflow_mlsecops.core.errors import ConfigurationError
 from airflow_mlsecops.core.evidence import EvidenceSet, judge
 from airflow_mlsecops.core.signing import Signer
 from airflow_mlsecops.core.store import EvidenceStore, Found
+from airflow_mlsecops.core.telling import dag_of
 from airflow_mlsecops.core.trust import TrustPolicy
 from airflow_mlsecops.hooks.mlsecops import MlsecopsHook
 from airflow_mlsecops.hooks.settings import Settings, embedded_settings
 from airflow_mlsecops.plugin.problems import nothing_yet
-from airflow_mlsecops.plugin.statements import dag_of
 
 
 class ReadOnlyHook(MlsecopsHook):

@@ -10,8 +10,8 @@ from airflow_mlsecops.core.digest import Sha256
 from airflow_mlsecops.core.evidence import EvidenceSet
 from airflow_mlsecops.core.policy import Reason
 from airflow_mlsecops.core.predicates import TEST_RESULT, VERIFICATION_SUMMARY, vsa
+from airflow_mlsecops.core.telling import Tone, gate_reasons, policy_name
 from airflow_mlsecops.plugin.rows import Row, Table
-from airflow_mlsecops.plugin.statements import Tone, gate_reasons, policy_name
 from airflow_mlsecops.plugin.text import moment
 
 NamedTable = tuple[str, Table]

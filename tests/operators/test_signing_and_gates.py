@@ -270,6 +270,17 @@ class TestApprovalGate:
         assert "<script>" not in body
         assert "](javascript" not in body
 
+    def test_hostile_evidence_is_escaped(self, model: Path, deployment: Deployment) -> None:
+        """What an approver wrote earlier is shown to the next one; it must not become markup."""
+        reason = "**[free](javascript:x)** <img src=x onerror=y> | x | y\n# heading"
+        ask(str(model), deployment).respond(["Approve"], by=BOB, params_input={"reason": reason})
+        asked = ask(str(model), deployment)
+        assert asked.hitl is not None
+        (row,) = [line for line in (asked.hitl.body or "").splitlines() if "free" in line]
+        assert "<img" not in row
+        assert "](" not in row
+        assert row.replace("\\|", "").count("|") == 6  # five cells, whatever was in them
+
     def test_model_swapped_while_waiting_is_approved_under_its_old_digest_only(
         self, tmp_path: Path, model: Path, deployment: Deployment
     ) -> None:

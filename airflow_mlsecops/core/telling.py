@@ -1,4 +1,7 @@
-"""What a statement says, as a row of a table: one function per predicate, in one visible table."""
+"""What a statement says, for people: one function per predicate, in one visible table.
+
+The command line, the approval page and the evidence page all tell it in these words.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from airflow_mlsecops.core.errors import StatementError
-from airflow_mlsecops.core.evidence import Evidence
+from airflow_mlsecops.core.clock import to_text
+from airflow_mlsecops.core.errors import MlsecopsError
 from airflow_mlsecops.core.policy import Reason
 from airflow_mlsecops.core.predicates import (
     APPROVAL,
@@ -20,6 +23,7 @@ from airflow_mlsecops.core.predicates import (
     VERIFICATION_SUMMARY,
     approval,
     control_run,
+    predicate_by_uri,
     provenance,
     signature,
     vsa,
@@ -64,6 +68,7 @@ class Described:
         verdict: one word.
         tone: how to read it.
         summary: one sentence.
+        line: all of it in one short line.
         when: the time that the statement gives; ``None`` if it can't be read.
         series: of the statements in one series only the newest counts; empty if this one stands alone.
         findings: what a control saw.
@@ -75,6 +80,7 @@ class Described:
     verdict: str
     tone: Tone
     summary: str
+    line: str
     when: datetime | None = None
     series: str = ""
     findings: tuple[Seen, ...] = ()
@@ -82,12 +88,25 @@ class Described:
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def describe(item: Evidence) -> Described:
-    """Tell a verified statement. One that can't be read is told as such: a gate counts it as NO."""
+def describe(statement: Statement) -> Described:
+    """Tell a statement; believe none of it before its signature is verified.
+
+    One that can't be read is told as such: a gate counts it as NO.
+    """
+    describer = _DESCRIBERS.get(statement.predicate_type)
+    if describer is None:
+        what = f"unknown predicate {statement.predicate_type[:200]}"
+        return Described(what, "unreadable", Tone.BAD, "This kind of statement isn't read here.", what)
     try:
-        return _DESCRIBERS[item.slug](item.statement)
-    except StatementError as error:
-        return Described(item.slug, "unreadable", Tone.BAD, error.message)
+        return describer(statement)
+    except MlsecopsError as error:
+        slug = predicate_by_uri(statement.predicate_type).slug
+        return Described(slug, "unreadable", Tone.BAD, error.message, f"unreadable: {error.message}")
+
+
+def told_time(told: Described) -> str:
+    """When it was said, as in the statement; empty if it can't be read."""
+    return to_text(told.when) if told.when else ""
 
 
 def run_of(statement: Statement) -> Mapping[str, Any]:
@@ -112,6 +131,7 @@ def _control(statement: Statement) -> Described:
         verdict=result.verdict.value,
         tone={Verdict.PASS: Tone.GOOD, Verdict.WARN: Tone.WARN, Verdict.FAIL: Tone.BAD}[result.verdict],
         summary=result.summary,
+        line=f"{result.verdict.value}: {result.control}",
         when=result.finished_at,
         series=f"control {result.control}",
         findings=tuple(map(Seen.of, result.findings)),
@@ -128,6 +148,7 @@ def _provenance(statement: Statement) -> Described:
         verdict="recorded",
         tone=Tone.PLAIN,
         summary=f"Made from {', '.join(names) or 'nothing that it names'}",
+        line=f"made from {', '.join(item.name for item in made.datasets()) or 'no data set'}",
         when=made.finished_at,
         facts={
             "Inputs": {name: f"sha256:{item.digest}" for name, item in zip(names, made.dependencies, strict=True)},
@@ -143,6 +164,7 @@ def _signature(statement: Statement) -> Described:
         verdict="signed",
         tone=Tone.GOOD,
         summary=f"These bytes are the {signed.kind} {signed.name}",
+        line=f"signed as {signed.kind} {signed.name}",
         when=signed.signed_at,
     )
 
@@ -156,6 +178,8 @@ def _approval(statement: Statement) -> Described:
         verdict=said.decision.value,
         tone=Tone.GOOD if approved else Tone.BAD,
         summary=f"{said.approver}: {said.reason or 'no reason given'}",
+        line=f"{said.decision.value} by {said.approver}"
+        + (f" until {to_text(said.expires_at)}" if said.expires_at else ""),
         when=said.decided_at,
         series=f"approval {said.approver}",
         facts={"Decision": {"Identity": f"{said.assurance.value} by the orchestrator", **until}},
@@ -170,6 +194,7 @@ def _gate(statement: Statement) -> Described:
         verdict="yes" if summary.passed else "no",
         tone=Tone.GOOD if summary.passed else Tone.BAD,
         summary=said,
+        line=f"{'released' if summary.passed else 'not released'} under policy sha256:{summary.policy[:12]}…",
         when=summary.verified_at,
         series=f"policy {summary.policy}",
         facts={
@@ -205,11 +230,11 @@ def _object(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 _KIND_WORDS = {"dataset": "data set"}
 _REASON = re.compile(r"(?:\[([a-z-]+)\] )?(.*)", re.DOTALL)
 _DESCRIBERS: dict[str, Callable[[Statement], Described]] = {
-    TEST_RESULT.slug: _control,
-    PROVENANCE.slug: _provenance,
-    SIGNATURE.slug: _signature,
-    APPROVAL.slug: _approval,
-    VERIFICATION_SUMMARY.slug: _gate,
+    TEST_RESULT.uri: _control,
+    PROVENANCE.uri: _provenance,
+    SIGNATURE.uri: _signature,
+    APPROVAL.uri: _approval,
+    VERIFICATION_SUMMARY.uri: _gate,
 }
 _RUN_PLACES = {
     TEST_RESULT.uri: (control_run.CONTROL_RUN, "run"),
