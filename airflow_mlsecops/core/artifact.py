@@ -91,8 +91,8 @@ class Artifact:
                 kind=Kind(value["kind"]),
                 form=Form(value["form"]),
                 digest=parse_sha256(value["digest"]),
-                size=int(value["size"]),
-                files=int(value["files"]),
+                size=_whole(value["size"]),
+                files=_whole(value["files"]),
                 version=str(value.get("version") or ""),
                 versions=str(value.get("versions") or ""),
             )
@@ -103,3 +103,9 @@ class Artifact:
         if artifact.versions:
             parse_sha256(artifact.versions)
         return artifact
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{str(value)[:40]!r} is no count")
+    return value

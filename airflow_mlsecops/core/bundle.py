@@ -20,6 +20,8 @@ BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 _BUNDLE_KEYS = {"mediaType", "verificationMaterial", "dsseEnvelope"}
 _ENVELOPE_KEYS = {"payload", "payloadType", "signatures"}
+_SIGNATURE_KEYS = {"sig", "keyid"}
+_MATERIAL_KEYS = {"publicKey", "tlogEntries"}
 
 
 def pre_authentication_encoding(payload: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
@@ -90,15 +92,20 @@ class Bundle:
             )
         # 3.
         signatures = envelope["signatures"]
-        if not isinstance(signatures, list) or len(signatures) != 1 or not isinstance(signatures[0], dict):
+        if not isinstance(signatures, list) or len(signatures) != 1:
             raise StatementError("expected exactly one signature in the envelope")
+        _exact_keys(signatures[0], _SIGNATURE_KEYS, "signature")
         # 4.
-        hint = material.get("publicKey", {}).get("hint") if isinstance(material, dict) else None
+        if isinstance(material, dict):
+            material = {"tlogEntries": [], **material}  # protobuf's JSON leaves empty lists out
+        _exact_keys(material, _MATERIAL_KEYS, "verification material")
+        _exact_keys(material["publicKey"], {"hint"}, "public key")
+        hint = material["publicKey"]["hint"]
         if not isinstance(hint, str) or not hint:
             raise StatementError("expected a public key's hint as verification material")
         # 5.
         statement = Statement.parse(_base64(envelope["payload"], "payload"))
-        return cls(raw, statement, _base64(signatures[0].get("sig"), "signature"), hint)
+        return cls(raw, statement, _base64(signatures[0]["sig"], "signature"), hint)
 
 
 def _exact_keys(value: Any, keys: set[str], what: str) -> None:
@@ -109,6 +116,10 @@ def _exact_keys(value: Any, keys: set[str], what: str) -> None:
 
 def _base64(text: Any, what: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError, TypeError) as error:
         raise StatementError(f"the {what} is not base64") from error
+    # Base64 has spare bits at its end: with them, one signature could be written in several ways.
+    if base64.b64encode(data).decode() != text:
+        raise StatementError(f"the {what} is not canonical base64")
+    return data

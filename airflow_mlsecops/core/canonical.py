@@ -1,14 +1,16 @@
 """JSON that is read strictly and written canonically.
 
 Writing follows RFC 8785 (JSON Canonicalization Scheme), so that equal values are equal bytes and a digest of them
-means something. Reading refuses what two parsers could read differently: duplicate keys, NaN and infinities, too large
-or too deep input.
+means something. Reading refuses what two parsers could read differently: duplicate keys, NaN and infinities (also as
+numbers too large for a double), lone surrogates, too large or too deep input.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
+from collections import Counter
 from typing import Any, NoReturn
 
 import rfc8785
@@ -17,6 +19,8 @@ from airflow_mlsecops.core.errors import StatementError
 
 MAX_JSON_BYTES = 16 * 1024 * 1024
 """Statements and bundles are small; full reports are blobs. What is larger isn't read at all."""
+
+_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def canonical_json(value: Any) -> bytes:
@@ -34,7 +38,7 @@ def canonical_json(value: Any) -> bytes:
 
 
 def strict_json(data: bytes, what: str = "document", limit: int = MAX_JSON_BYTES) -> Any:
-    """Decode JSON, refusing duplicates, non-finite numbers, bad UTF-8 and anything over ``limit`` bytes.
+    """Decode JSON, refusing duplicates, non-finite numbers, bad Unicode and anything over ``limit`` bytes.
 
     Raises:
         StatementError: with ``what`` in the message.
@@ -44,40 +48,65 @@ def strict_json(data: bytes, what: str = "document", limit: int = MAX_JSON_BYTES
             f"{what} has {len(data)} bytes, more than the {limit} that are read", "look where it comes from"
         )
     try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        value = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_no_duplicates,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+        )
+        if _SURROGATE_ESCAPE.search(data):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")  # fails on half of a pair
     except (ValueError, RecursionError) as error:
         raise StatementError(
             f"{what} is not valid JSON: {error}", "it may be truncated or overwritten; restore it"
         ) from error
+    return value
 
 
 def jsonable(value: Any) -> Any:
-    """Turn numpy scalars, tuples and sets into what canonical JSON takes; non-finite floats become ``None``."""
+    """Turn numpy scalars, tuples and sets into what canonical JSON takes.
+
+    Non-finite floats become ``None``. What isn't Unicode in a string (file names have it) becomes an escape that can be
+    read, so that a NO whose reason quotes it can still be written down.
+    """
     if isinstance(value, dict):
-        return {str(key): jsonable(item) for key, item in value.items()}
+        return {_unicode(str(key)): jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [jsonable(item) for item in value]
     if isinstance(value, (set, frozenset)):
         return [jsonable(item) for item in sorted(value, key=str)]
-    if value is None or isinstance(value, (str, bool)):
+    if isinstance(value, str):
+        return _unicode(value)
+    if value is None or isinstance(value, bool):
         return value
     if hasattr(value, "item") and callable(value.item) and getattr(value, "ndim", 0) == 0:
         value = value.item()  # a numpy scalar
         if value is None or isinstance(value, (str, bool)):
-            return value
+            return _unicode(value) if isinstance(value, str) else value
     if isinstance(value, int):
         return value if abs(value) <= 2**53 - 1 else str(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    return str(value)
+    return _unicode(str(value))
+
+
+def _unicode(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"duplicate key {next(n for n in names if names.count(n) > 1)!r}")
+        name, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ValueError(f"duplicate key {name[:80]!r}")
     return result
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:40]} is beyond a double")
+    return value
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -29,10 +29,12 @@ def from_text(text: object) -> datetime:
     Raises:
         StatementError: if it isn't one.
     """
+    if not isinstance(text, str):
+        raise StatementError(f"expected an RFC 3339 time, got {type(text).__name__}")
     try:
-        moment = datetime.fromisoformat(str(text))
-    except ValueError as error:
-        raise StatementError(f"expected an RFC 3339 time, got {str(text)[:40]!r}") from error
-    if moment.tzinfo is None:
-        raise StatementError(f"time {text!r} has no zone", "write it with Z or an offset")
-    return moment.astimezone(UTC)
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # overflow: an offset that leads out of the years 1 to 9999
+        raise StatementError(f"expected an RFC 3339 time, got {text[:40]!r}") from error
+    raise StatementError(f"time {text[:40]!r} has no zone", "write it with Z or an offset")

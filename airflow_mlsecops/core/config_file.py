@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import reprlib
+from collections.abc import Hashable
 from typing import Any
 
 import yaml
@@ -28,6 +30,16 @@ def load_mapping(data: bytes, what: str, error_class: type[MlsecopsError]) -> di
     return value
 
 
+def brief(value: object) -> str:
+    """``value`` in a message: short, also of a value whose full text would be huge (YAML's aliases can nest)."""
+    return reprlib.repr(value)[:200]
+
+
+def is_version(value: object, version: int) -> bool:
+    """Whether a file's ``version`` is this whole number; ``true`` and ``1.0`` are not 1."""
+    return type(value) is int and value == version
+
+
 def only_keys(value: dict[str, Any], allowed: set[str], what: str, error_class: type[MlsecopsError]) -> None:
     """Refuse unknown keys: a misspelt rule that is ignored would be a rule that never holds anybody back.
 
@@ -41,9 +53,13 @@ def only_keys(value: dict[str, Any], allowed: set[str], what: str, error_class: 
 
 class _StrictLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(None, None, "a key must be a plain value", node.start_mark)
+            if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", node.start_mark)
+            seen.add(key)
         result: dict[Any, Any] = super().construct_mapping(node, deep)
         return result

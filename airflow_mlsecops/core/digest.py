@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from typing import IO, NewType
 
 from airflow_mlsecops.core.errors import StatementError
@@ -38,21 +39,26 @@ def parse_sha256(text: object) -> Sha256:
 class HashingSink:
     """A write-only stream that hashes and counts what passes, and hands it on to ``copy_to`` if given.
 
-    One pass serves both to hash and to make the private copy that a control then reads.
+    One pass serves both to hash and to make the private copy that a control then reads. ``meter`` is told the size of
+    each piece before it is taken, and may raise to stop the reading.
     """
 
-    def __init__(self, copy_to: IO[bytes] | None = None) -> None:
+    def __init__(self, copy_to: IO[bytes] | None = None, meter: Callable[[int], None] | None = None) -> None:
         self._hash = hashlib.sha256()
         self._copy_to = copy_to
+        self._meter = meter
         self.size = 0
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Take the next bytes."""
+        size = len(data)
+        if self._meter is not None:
+            self._meter(size)
         self._hash.update(data)
-        self.size += len(data)
+        self.size += size
         if self._copy_to is not None:
             self._copy_to.write(data)
-        return len(data)
+        return size
 
     def sha256(self) -> Sha256:
         """The digest of all bytes so far."""

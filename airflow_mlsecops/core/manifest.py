@@ -7,7 +7,7 @@ it binds names and sizes, so that a renamed file is a different artifact.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -39,7 +39,8 @@ class Manifest:
         """Sort and check ``entries``.
 
         Raises:
-            ArtifactRefusedError: if there are none, or one name stands twice (also after Unicode normalisation).
+            ArtifactRefusedError: if there are none, or one name stands twice (also after Unicode normalisation), or
+                for a file and for a folder with files (S3 allows that, no disk does).
         """
         ordered = tuple(sorted(entries))
         if not ordered:
@@ -49,6 +50,10 @@ class Manifest:
         for before, after in pairwise(ordered):
             if before.name == after.name:
                 raise ArtifactRefusedError(f"the name {after.name!r} stands for two files", "rename one of them")
+        names = {entry.name for entry in ordered}
+        for folder in {parent for name in names for parent in _parents(name)}:
+            if folder in names:
+                raise ArtifactRefusedError(f"{folder!r} is both a file and a folder", "rename one of them")
         return cls(ordered)
 
     @property
@@ -81,6 +86,12 @@ class Manifest:
         if manifest.to_bytes() != data:
             raise StatementError("the manifest is not in canonical form", "it was not written by a pin; don't use it")
         return manifest
+
+
+def _parents(name: str) -> Iterator[str]:
+    while "/" in name:
+        name = name.rsplit("/", 1)[0]
+        yield name
 
 
 def _entry(item: dict[str, Any]) -> FileEntry:

@@ -10,7 +10,7 @@ class S3Failure(StrEnum):
 
     MISSING = "missing"
     EXISTS = "exists"
-    CHANGED = "changed"
+    NO_BUCKET = "no-bucket"
     DENIED = "denied"
     UNAVAILABLE = "unavailable"
 
@@ -18,13 +18,13 @@ class S3Failure(StrEnum):
 _CODES = {
     "404": S3Failure.MISSING,
     "NoSuchKey": S3Failure.MISSING,
-    "NoSuchBucket": S3Failure.MISSING,
+    "NoSuchBucket": S3Failure.NO_BUCKET,
     "NoSuchVersion": S3Failure.MISSING,
     "NotFound": S3Failure.MISSING,
     "412": S3Failure.EXISTS,
     "PreconditionFailed": S3Failure.EXISTS,
-    "409": S3Failure.EXISTS,
-    "ConditionalRequestConflict": S3Failure.EXISTS,
+    # 409 ConditionalRequestConflict is none of these: another write is under way, whose end nobody knows yet, so it is
+    # "unavailable" and tried again.
     "401": S3Failure.DENIED,
     "403": S3Failure.DENIED,
     "AccessDenied": S3Failure.DENIED,

@@ -24,7 +24,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_mlsecops.core.clock import from_text, to_text
-from airflow_mlsecops.core.config_file import load_mapping, only_keys
+from airflow_mlsecops.core.config_file import brief, is_version, load_mapping, only_keys
 from airflow_mlsecops.core.digest import Sha256, sha256_bytes
 from airflow_mlsecops.core.errors import StatementError, TrustError
 from airflow_mlsecops.core.predicates import TEST_RESULT, predicate_by_uri
@@ -90,8 +90,8 @@ class TrustPolicy:
         """
         value = load_mapping(data, "trust policy", TrustError)
         only_keys(value, {"version", "signers"}, "trust policy", TrustError)
-        if value.get("version") != 1:
-            raise TrustError(f"trust policy of version {value.get('version')!r}", "this release reads version 1")
+        if not is_version(value.get("version"), 1):
+            raise TrustError(f"trust policy of version {brief(value.get('version'))}", "this release reads version 1")
         items = value.get("signers")
         if not isinstance(items, list) or not items:
             raise TrustError("the trust policy knows no signer", "add at least one under 'signers'")
@@ -116,7 +116,7 @@ class TrustPolicy:
 
 def _signer(item: Any) -> TrustedSigner:
     if not isinstance(item, dict):
-        raise TrustError(f"expected a signer with name, public_key and roles, got {item!r:.80}")
+        raise TrustError(f"expected a signer with name, public_key and roles, got {brief(item)}")
     only_keys(item, {"name", "public_key", "roles", "not_before", "not_after"}, "signer", TrustError)
     name, pem, roles = item.get("name"), item.get("public_key"), item.get("roles")
     if not isinstance(name, str) or not name or not isinstance(pem, str):
@@ -124,7 +124,7 @@ def _signer(item: Any) -> TrustedSigner:
     if not isinstance(roles, list) or not roles or not all(isinstance(role, str) for role in roles):
         raise TrustError(f"signer {name}: expected a list of roles", f"known: {', '.join(sorted(ROLES))}")
     for role in roles:
-        if role not in ROLES and not role.startswith("control:"):
+        if role not in ROLES and not (role.startswith("control:") and role != "control:"):
             raise TrustError(f"signer {name}: unknown role {role!r}", f"known: {', '.join(sorted(ROLES))}")
     return TrustedSigner(
         name, PublicKey.from_pem(pem), frozenset(roles), _moment(item, "not_before"), _moment(item, "not_after")
@@ -132,9 +132,9 @@ def _signer(item: Any) -> TrustedSigner:
 
 
 def _moment(item: Mapping[str, Any], key: str) -> datetime | None:
-    value = item.get(key)
-    if value is None:
+    if key not in item:
         return None
+    value = item[key]  # an empty value is refused below: it may have been meant as a limit
     try:
         return from_text(value.isoformat() if isinstance(value, datetime) else value)
     except StatementError as error:

@@ -9,7 +9,7 @@ from airflow_mlsecops.core.artifact import Artifact
 from airflow_mlsecops.core.clock import to_text
 from airflow_mlsecops.core.errors import StatementError
 from airflow_mlsecops.core.evidence import Evidence, EvidenceSet
-from airflow_mlsecops.core.policy import Decision, Dossier, Reason, ReleasePolicy, evaluate, gather
+from airflow_mlsecops.core.policy import CLOCK_SKEW, Decision, Dossier, Reason, ReleasePolicy, evaluate, gather
 from airflow_mlsecops.core.predicates import SIGNATURE, VERIFICATION_SUMMARY, vsa
 from airflow_mlsecops.core.predicates import signature as signature_predicate
 from airflow_mlsecops.core.store.evidence_store import EvidenceStore
@@ -71,7 +71,7 @@ def verify_release(
     """Verify that a gate released exactly these bytes under exactly this policy, and that its reasons still hold.
 
     1. The newest verified verification summary of this policy's exact bytes about this digest says PASSED.
-    2. It isn't older than the policy's ``valid_for``.
+    2. It isn't older than the policy's ``valid_for``, and isn't dated in the future, where it would never expire.
     3. Every piece of evidence that the gate read is still there, unchanged, and still counts.
     4. The policy, evaluated again over today's evidence, still says YES. Ages are counted back from the gate's
        decision, because a release doesn't go stale by being used; validity of keys is judged now.
@@ -95,6 +95,8 @@ def verify_release(
         reasons.append(
             Reason("release-expired", f"released at {to_text(summary.verified_at)}, valid for {policy.valid_for}")
         )
+    if summary.verified_at > now + CLOCK_SKEW:
+        reasons.append(Reason("evidence-from-the-future", f"the release is dated {to_text(summary.verified_at)}"))
     # 3.
     present = {item.digest for item in dossier.verified}
     reasons += [
@@ -103,7 +105,7 @@ def verify_release(
         if digest not in present
     ]
     # 4.
-    decision = evaluate(policy, dossier, summary.verified_at)
+    decision = evaluate(policy, dossier, now, decided_at=summary.verified_at)
     satisfied = (*decision.satisfied, f"released at {to_text(summary.verified_at)} by {evidence.signer}")
     counted = (*decision.evidence, evidence.digest)
     return _verification(artifact, Decision((*reasons, *decision.reasons), satisfied, counted), dossier)

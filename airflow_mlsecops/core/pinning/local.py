@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from airflow_mlsecops.core.artifact import Form
@@ -29,33 +30,36 @@ class LocalSource(Source):
         """See :meth:`Source.list`; a local file has no versions."""
         try:
             mode = self._path.lstat().st_mode
-        except (FileNotFoundError, NotADirectoryError) as error:
+        except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a NUL in the path
             raise ArtifactNotFoundError(
-                f"nothing lies at {self._path}", "check the path and the task that writes it"
+                f"nothing lies at {str(self._path)!r}", "check the path and the task that writes it"
             ) from error
         except OSError as error:
-            raise ArtifactUnavailableError(
-                f"{self._path} can't be read: {error}", "check the mount and its rights"
-            ) from error
+            raise _unreadable(self._path, error) from error
         if stat.S_ISREG(mode):
             name = safe_name(self._path.name)
             file = SourceFile(name, self._path.lstat().st_size, str(self._path))
             return Listing(self._path.as_uri(), Form.FILE, (file,))
         if stat.S_ISDIR(mode):
-            return Listing(self._path.as_uri() + "/", Form.TREE, tuple(self._walk(self._path)))
+            return Listing(self._path.as_uri() + "/", Form.TREE, tuple(self._walk()))
         raise _refused(self._path)
 
-    def _walk(self, folder: Path) -> Iterator[SourceFile]:
-        with os.scandir(folder) as entries:
-            for entry in sorted(entries, key=lambda e: e.name):
-                path = Path(entry.path)
-                if entry.is_dir(follow_symlinks=False):
-                    yield from self._walk(path)
-                elif entry.is_file(follow_symlinks=False):
-                    name = safe_name(path.relative_to(self._path).as_posix())
-                    yield SourceFile(name, entry.stat(follow_symlinks=False).st_size, entry.path)
-                else:
-                    raise _refused(path)
+    def _walk(self) -> Iterator[SourceFile]:
+        # Strings, not Paths: for many small files, making paths would cost more than hashing what lies at them.
+        root = str(self._path)
+        cut = len(root.rstrip("/")) + 1
+        folders = [root]  # a list, not recursion: a hostile tree can be deeper than Python's stack
+        while folders:
+            folder = folders.pop()
+            with _listing_errors(folder), os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False):
+                        size = entry.stat(follow_symlinks=False).st_size
+                        yield SourceFile(safe_name(entry.path[cut:]), size, entry.path)
+                    else:
+                        raise _refused(Path(entry.path))
 
     def read(self, file: SourceFile, sink: HashingSink) -> str:
         """See :meth:`Source.read`."""
@@ -66,16 +70,15 @@ class LocalSource(Source):
         except OSError as error:
             if Path(file.locator).is_symlink():
                 raise _refused(Path(file.locator)) from error
-            raise ArtifactUnavailableError(
-                f"{file.locator} can't be read: {error}", "check the mount and its rights"
-            ) from error
-        with os.fdopen(descriptor, "rb", buffering=0) as stream:
-            before = os.fstat(stream.fileno())
+            raise _unreadable(file.locator, error) from error
+        try:
+            before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode):
                 raise _refused(Path(file.locator))
-            while chunk := stream.read(CHUNK_BYTES):
-                sink.write(chunk)
-            after = os.fstat(stream.fileno())
+            _stream(descriptor, before.st_size, sink, file.locator)
+            after = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
         unchanged = (before.st_size, before.st_mtime_ns, before.st_ctime_ns) == (
             after.st_size,
             after.st_mtime_ns,
@@ -87,6 +90,40 @@ class LocalSource(Source):
 
 
 _WRITER = "let the writer finish first, and write to a new name rather than over the old one"
+
+
+def _stream(descriptor: int, size: int, sink: HashingSink, locator: str) -> None:
+    """Read to the end of a file that should have ``size`` bytes.
+
+    One byte more than what is left is asked for, so that a short answer shows the end, and more than ``size`` a file
+    that grows or lies about its size; either is for the caller to judge. A small file takes one read.
+    """
+    left = size
+    while left >= 0:
+        wanted = min(CHUNK_BYTES, left + 1)
+        try:
+            chunk = os.read(descriptor, wanted)
+        except OSError as error:
+            raise _unreadable(locator, error) from error
+        if chunk:
+            sink.write(chunk)
+            left -= len(chunk)
+        if not chunk or (not left and len(chunk) < wanted):
+            return
+
+
+@contextmanager
+def _listing_errors(folder: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ArtifactChangedError(f"{folder} changed while it was listed", _WRITER) from error
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(path: Path | str, error: OSError) -> ArtifactUnavailableError:
+    return ArtifactUnavailableError(f"{path} can't be read: {error}", "check the mount and its rights")
 
 
 def _refused(path: Path) -> ArtifactRefusedError:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
+from urllib.parse import unquote
 
 from airflow_mlsecops.core.artifact import Artifact, Form, Kind
 from airflow_mlsecops.core.canonical import canonical_json, strict_json
 from airflow_mlsecops.core.digest import HashingSink, sha256_bytes
-from airflow_mlsecops.core.errors import ArtifactChangedError, StatementError
+from airflow_mlsecops.core.errors import (
+    ArtifactChangedError,
+    ArtifactRefusedError,
+    ConfigurationError,
+    StatementError,
+)
 from airflow_mlsecops.core.manifest import FileEntry, Manifest
+from airflow_mlsecops.core.pinning.pool import Meter, read_all
 from airflow_mlsecops.core.pinning.sources import Access, Source, SourceFile, open_source
 
 
@@ -38,7 +45,7 @@ class Pin:
 
 
 def pin(uri: str, *, name: str = "", kind: Kind = Kind.DATASET, access: Access | None = None) -> Pin:
-    """Hash what lies at ``uri`` now: one pass, files in parallel, bounded memory.
+    """Hash what lies at ``uri`` now: one pass, files in parallel, bounded memory, progress in the log.
 
     Args:
         uri: a path, ``file:`` or ``s3:`` URI; a folder, or a prefix that ends in ``/``, is a tree.
@@ -68,7 +75,10 @@ def verified_copy(
     Raises:
         ArtifactChangedError: if the bytes are no longer the pinned ones; what was copied until then is for the
             caller to remove.
+        ConfigurationError: if ``into`` isn't empty: what lies there would pass for part of the artifact.
     """
+    if any(into.iterdir()):
+        raise ConfigurationError(f"{into} is not empty", "give a new, empty folder for the private copy")
     manifest = _again(artifact, access, blob, into)
     return into / manifest.entries[0].name if artifact.form is Form.FILE else into
 
@@ -87,7 +97,7 @@ def _again(
 ) -> Manifest:
     versions: dict[str, str] | None = None
     if artifact.version:
-        versions = {artifact.uri.rsplit("/", 1)[-1]: artifact.version}
+        versions = {artifact.uri.rsplit("/", 1)[-1]: artifact.version}  # an s3: URI holds the key as it is
     elif artifact.versions and blob is not None:
         versions = _read_versions(blob(artifact.versions))
     again = _scan(artifact.uri, artifact.name, artifact.kind, access or Access(), versions, into)
@@ -104,14 +114,18 @@ def _scan(
 ) -> Pin:
     source = open_source(uri, access)
     listing = source.list(versions)
-    with ThreadPoolExecutor(max_workers=max(1, access.workers), thread_name_prefix="mlsecops-pin") as pool:
-        read = list(pool.map(lambda file: _read(source, file, copy_into), listing.files))
+    read = read_all(
+        listing.files,
+        lambda file, meter: _read(source, file, copy_into, meter),
+        workers=access.workers,
+        what=listing.uri,
+    )
     manifest = Manifest.of(entry for entry, _ in read)
     tree = listing.form is Form.TREE
-    found = {entry.name: version for entry, version in read if version}
+    found = {file.raw_name: version for file, (_, version) in zip(listing.files, read, strict=True) if version}
     version_map = canonical_json(found) if tree and found else b""
     artifact = Artifact(
-        name=name or listing.uri.rstrip("/").rsplit("/", 1)[-1],
+        name=name or _last_part(listing.uri),
         uri=listing.uri,
         kind=kind,
         form=listing.form,
@@ -124,18 +138,31 @@ def _scan(
     return Pin(artifact, manifest, version_map)
 
 
-def _read(source: Source, file: SourceFile, copy_into: Path | None) -> tuple[FileEntry, str]:
+def _last_part(uri: str) -> str:
+    last = uri.rstrip("/").rsplit("/", 1)[-1]
+    return unquote(last) if uri.startswith("file:") else last  # an s3: URI holds the key as it is
+
+
+def _read(source: Source, file: SourceFile, copy_into: Path | None, meter: Meter) -> tuple[FileEntry, str]:
     if copy_into is None:
-        sink = HashingSink()
+        sink = HashingSink(meter=meter)
         version = source.read(file, sink)
     else:
-        target = copy_into / file.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # "x": two names that a case-insensitive disk takes for one must not overwrite each other.
-        with target.open("xb") as copy:
-            sink = HashingSink(copy)
+        with _create(copy_into / file.name) as copy:
+            sink = HashingSink(copy, meter)
             version = source.read(file, sink)
     return FileEntry(file.name, sink.size, sink.sha256()), version
+
+
+def _create(target: Path) -> IO[bytes]:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # "x": two names that a case-insensitive disk takes for one must not overwrite each other.
+        return target.open("xb")
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ArtifactRefusedError(
+            f"two files of the artifact would both be copied to {target}", "rename one of them"
+        ) from error
 
 
 def _read_versions(data: bytes) -> dict[str, str]:

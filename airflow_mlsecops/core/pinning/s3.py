@@ -36,10 +36,10 @@ class S3Source(Source):
         """See :meth:`Source.list`."""
         with self._errors(self._key):
             if self._key and not self._key.endswith("/"):
-                name = safe_name(self._key.rsplit("/", 1)[-1])
-                head = self._head(self._key, (versions or {}).get(name, ""))
+                raw = self._key.rsplit("/", 1)[-1]
+                head = self._head(self._key, (versions or {}).get(raw, ""))
                 if head is not None:
-                    return Listing(f"s3://{self._bucket}/{self._key}", Form.FILE, (self._file(name, self._key, head),))
+                    return Listing(f"s3://{self._bucket}/{self._key}", Form.FILE, (self._file(raw, self._key, head),))
             prefix = self._key if not self._key or self._key.endswith("/") else self._key + "/"
             files = tuple(self._pinned(prefix, versions) if versions else self._latest(prefix))
         if not files:
@@ -56,21 +56,21 @@ class S3Source(Source):
                 yield self._listed(prefix, item["Key"], "")
 
     def _pinned(self, prefix: str, versions: Mapping[str, str]) -> Iterator[SourceFile]:
-        for name, version in versions.items():
-            yield self._listed(prefix, prefix + safe_name(name), version)
+        for raw, version in versions.items():
+            yield self._listed(prefix, prefix + raw, version)
 
     def _listed(self, prefix: str, key: str, version: str) -> SourceFile:
         head = self._head(key, version)
         if head is None:
             raise ArtifactChangedError(f"s3://{self._bucket}/{key} vanished while it was listed", _WRITER)
-        return self._file(safe_name(key.removeprefix(prefix)), key, head)
+        return self._file(key.removeprefix(prefix), key, head)
 
-    def _file(self, name: str, key: str, head: dict[str, Any]) -> SourceFile:
+    def _file(self, raw: str, key: str, head: dict[str, Any]) -> SourceFile:
         version = head.get("VersionId") or ""
         if version in ("", "null"):
             version = ""
         locator = f"{head['ETag']} {key}"
-        return SourceFile(name, int(head["ContentLength"]), locator, version)
+        return SourceFile(safe_name(raw), int(head["ContentLength"]), locator, version, raw)
 
     def _head(self, key: str, version: str) -> dict[str, Any] | None:
         extra = {"VersionId": version} if version else {}
@@ -113,7 +113,7 @@ class S3Source(Source):
             failure, place = classify(error), f"s3://{self._bucket}/{key}"
             if failure is None:
                 raise
-            if failure is S3Failure.MISSING:
+            if failure in (S3Failure.MISSING, S3Failure.NO_BUCKET):
                 raise ArtifactNotFoundError(f"nothing lies at {place}", "check bucket, key and version") from error
             if failure is S3Failure.DENIED:
                 raise ConfigurationError(

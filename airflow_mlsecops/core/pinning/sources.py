@@ -19,12 +19,21 @@ if TYPE_CHECKING:
 
 
 class SourceFile(NamedTuple):
-    """One file as its source lists it: normalised name, size in bytes, how to find it again, S3 version id or empty."""
+    """One file as its source lists it.
+
+    Attributes:
+        name: normalised name.
+        size: in bytes.
+        locator: how the source finds it again.
+        version: S3 version id, or empty.
+        raw_name: on S3 the name before normalisation: another spelling would be another object.
+    """
 
     name: str
     size: int
     locator: str
     version: str = ""
+    raw_name: str = ""
 
 
 class Listing(NamedTuple):
@@ -40,7 +49,7 @@ class Source(ABC):
 
     @abstractmethod
     def list(self, versions: Mapping[str, str] | None = None) -> Listing:
-        """List the files; with ``versions`` (name -> S3 version id) exactly those versions.
+        """List the files; with ``versions`` (raw name -> S3 version id) exactly those versions.
 
         Raises:
             ArtifactNotFoundError: if nothing lies there.
@@ -85,7 +94,10 @@ def open_source(uri: str, access: Access) -> Source:
     """
     if not isinstance(uri, str) or not uri.strip():
         raise ConfigurationError("expected an artifact URI, got nothing", "give a path, file:// or s3:// URI")
-    scheme = urlsplit(uri).scheme if "://" in uri else ""
+    try:
+        scheme = urlsplit(uri).scheme if "://" in uri else ""
+    except ValueError as error:  # such as an unclosed bracket
+        raise ConfigurationError(f"{uri!r} is no URI: {error}", "give a path, file:// or s3:// URI") from error
     opener = _OPENERS.get(scheme)
     if opener is None:
         raise ConfigurationError(
@@ -103,6 +115,8 @@ def _local(uri: str, access: Access) -> LocalSource:
     parts = urlsplit(uri)
     if parts.netloc not in ("", "localhost"):
         raise ConfigurationError(f"{uri!r} names another host", "write file:///absolute/path")
+    if parts.query or parts.fragment:
+        raise ConfigurationError(f"{uri!r} has a '?' or '#'", "write them as %3F and %23, or give a plain path")
     return LocalSource(Path(unquote(parts.path)))
 
 

@@ -1,8 +1,8 @@
 """Release policy: what must be true before a model goes out, evaluated over verified evidence alone."""
 
 from airflow_mlsecops.core.policy.decision import Decision, Reason
-from airflow_mlsecops.core.policy.evaluate import evaluate
+from airflow_mlsecops.core.policy.evaluate import CLOCK_SKEW, evaluate
 from airflow_mlsecops.core.policy.gather import Dossier, gather
 from airflow_mlsecops.core.policy.release_policy import ReleasePolicy, Requirement
 
-__all__ = ["Decision", "Dossier", "Reason", "ReleasePolicy", "Requirement", "evaluate", "gather"]
+__all__ = ["CLOCK_SKEW", "Decision", "Dossier", "Reason", "ReleasePolicy", "Requirement", "evaluate", "gather"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from airflow_mlsecops.core.clock import to_text
 from airflow_mlsecops.core.digest import Sha256
@@ -26,7 +27,12 @@ class _No(Exception):  # noqa: N818 - not an error: the way a requirement says N
         self.reason = Reason(code, text)
 
 
-def evaluate(policy: ReleasePolicy, dossier: Dossier, now: datetime) -> Decision:
+class _Times(NamedTuple):
+    now: datetime
+    decided_at: datetime
+
+
+def evaluate(policy: ReleasePolicy, dossier: Dossier, now: datetime, decided_at: datetime | None = None) -> Decision:
     """Decide whether the model may go out.
 
     1. Nothing in the store about the model or its data sets is broken.
@@ -36,8 +42,11 @@ def evaluate(policy: ReleasePolicy, dossier: Dossier, now: datetime) -> Decision
     Args:
         policy: what is asked for.
         dossier: verified evidence.
-        now: the moment of the decision; ages are counted back from it.
+        now: the current time; what is dated later is refused.
+        decided_at: the moment of the decision, if that was earlier: ages and expiries are counted back from it, and
+            what was said since then counts as fresh.
     """
+    times = _Times(now, now if decided_at is None else decided_at)
     reasons: list[Reason] = []
     satisfied: list[str] = []
     counted: list[Sha256] = []
@@ -48,7 +57,7 @@ def evaluate(policy: ReleasePolicy, dossier: Dossier, now: datetime) -> Decision
     for requirement in policy.require:
         for name, evidence in _subjects(requirement, dossier):
             try:
-                used = _check(requirement, evidence, now)
+                used = _CHECKS[requirement.evidence](requirement, evidence, times)
             except _No as no:
                 reasons.append(Reason(no.reason.code, f"{name}: {no.reason.text}"))
             except StatementError as error:  # 3.
@@ -57,10 +66,8 @@ def evaluate(policy: ReleasePolicy, dossier: Dossier, now: datetime) -> Decision
                 signers = ", ".join(sorted({item.signer for item in used}))
                 satisfied.append(f"{name}: {requirement.control or requirement.evidence} by {signers}")
                 counted += [item.digest for item in used]
-        if requirement.of is Of.DATASETS and not dossier.datasets:
-            reasons.append(
-                Reason("no-dataset", f"no verified provenance names a data set, so {requirement} can't be judged")
-            )
+        if requirement.of is Of.DATASETS:
+            reasons += _doubtful_datasets(requirement, dossier)
     return Decision(tuple(reasons), tuple(satisfied), tuple(sorted(set(counted))))
 
 
@@ -70,8 +77,19 @@ def _subjects(requirement: Requirement, dossier: Dossier) -> list[tuple[str, Evi
     return [(f"data set {name}", dossier.sets[digest]) for name, digest in dossier.datasets]
 
 
-def _check(requirement: Requirement, evidence: EvidenceSet, now: datetime) -> list[Evidence]:
-    return _CHECKS[requirement.evidence](requirement, evidence, now)
+def _doubtful_datasets(requirement: Requirement, dossier: Dossier) -> list[Reason]:
+    """Why the list of data sets can't be relied on: it is empty, or a provenance statement can't be read."""
+    reasons: list[Reason] = []
+    for item in dossier.sets[dossier.model].of(PROVENANCE.slug):
+        try:
+            provenance.parse(item.statement)
+        except StatementError as error:
+            reasons.append(Reason(error.code, f"provenance {item.digest[:16]}…: {error.message}"))
+    if not dossier.datasets:
+        reasons.append(
+            Reason("no-dataset", f"no verified provenance names a data set, so {requirement} can't be judged")
+        )
+    return reasons
 
 
 def _candidates(requirement: Requirement, evidence: EvidenceSet) -> list[Evidence]:
@@ -93,15 +111,15 @@ def _no_evidence(requirement: Requirement, evidence: EvidenceSet) -> _No:
     return _No("evidence-missing", f"no valid {requirement.control or requirement.evidence}{by}{also}")
 
 
-def _check_age(requirement: Requirement, made: datetime, now: datetime) -> None:
+def _check_age(requirement: Requirement, made: datetime, times: _Times) -> None:
     what = requirement.control or requirement.evidence
-    if made > now + CLOCK_SKEW:
+    if made > times.now + CLOCK_SKEW:
         raise _No("evidence-from-the-future", f"the {what} is dated {to_text(made)}")
-    if requirement.max_age is not None and now - made > requirement.max_age:
+    if requirement.max_age is not None and times.decided_at - made > requirement.max_age:
         raise _No("evidence-stale", f"the {what} of {to_text(made)} is older than {requirement.max_age}")
 
 
-def _check_control(requirement: Requirement, evidence: EvidenceSet, now: datetime) -> list[Evidence]:
+def _check_control(requirement: Requirement, evidence: EvidenceSet, times: _Times) -> list[Evidence]:
     results = [(control_run.parse(item.statement), item) for item in _candidates(requirement, evidence)]
     results = [(result, item) for result, item in results if result.control == requirement.control]
     if not results:
@@ -111,24 +129,24 @@ def _check_control(requirement: Requirement, evidence: EvidenceSet, now: datetim
     result, item = max(results, key=lambda pair: (pair[0].finished_at, worst_last[pair[0].verdict]))
     if result.verdict not in requirement.verdicts:
         raise _No("verdict", f"{requirement.control} said {result.verdict.value}: {result.summary}")
-    _check_age(requirement, result.finished_at, now)
+    _check_age(requirement, result.finished_at, times)
     return [item]
 
 
-def _check_provenance(requirement: Requirement, evidence: EvidenceSet, now: datetime) -> list[Evidence]:
+def _check_provenance(requirement: Requirement, evidence: EvidenceSet, times: _Times) -> list[Evidence]:
     found = _candidates(requirement, evidence)
-    _check_age(requirement, max(provenance.parse(item.statement).finished_at for item in found), now)
+    _check_age(requirement, max(provenance.parse(item.statement).finished_at for item in found), times)
     return found  # all of them, because the data sets are those that any of them names
 
 
-def _check_signature(requirement: Requirement, evidence: EvidenceSet, now: datetime) -> list[Evidence]:
+def _check_signature(requirement: Requirement, evidence: EvidenceSet, times: _Times) -> list[Evidence]:
     found = _candidates(requirement, evidence)
     newest = max(found, key=lambda item: signature_predicate.parse(item.statement).signed_at)
-    _check_age(requirement, signature_predicate.parse(newest.statement).signed_at, now)
+    _check_age(requirement, signature_predicate.parse(newest.statement).signed_at, times)
     return [newest]
 
 
-def _check_approval(requirement: Requirement, evidence: EvidenceSet, now: datetime) -> list[Evidence]:
+def _check_approval(requirement: Requirement, evidence: EvidenceSet, times: _Times) -> list[Evidence]:
     latest: dict[str, tuple[approval_predicate.Approval, Evidence]] = {}
     for item in _candidates(requirement, evidence):
         approval = approval_predicate.parse(item.statement)
@@ -138,15 +156,23 @@ def _check_approval(requirement: Requirement, evidence: EvidenceSet, now: dateti
         if known is None or rank > (known[0].decided_at, known[0].decision is approval_predicate.Decision.REJECTED):
             latest[approval.approver] = (approval, item)
     good: list[Evidence] = []
+    stale: _No | None = None
     for name, (approval, item) in sorted(latest.items()):
         if approval.decision is approval_predicate.Decision.REJECTED:
             raise _No("rejected", f"{name} rejected it: {approval.reason or 'no reason given'}")
-        if approval.expires_at is not None and now > approval.expires_at:
+        if approval.expires_at is not None and times.decided_at > approval.expires_at:
             continue
-        _check_age(requirement, approval.decided_at, now)
+        try:
+            _check_age(requirement, approval.decided_at, times)
+        except _No as no:
+            # One person's old answer doesn't undo what enough others said; one from the future is a NO at once.
+            if no.reason.code != "evidence-stale":
+                raise
+            stale = no
+            continue
         good.append(item)
     if len(good) < requirement.count:
-        raise _No("approvals-missing", f"{len(good)} of {requirement.count} approvals")
+        raise stale or _No("approvals-missing", f"{len(good)} of {requirement.count} approvals")
     return good
 
 

@@ -20,7 +20,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from airflow_mlsecops.core.config_file import load_mapping, only_keys
+from airflow_mlsecops.core.config_file import brief, is_version, load_mapping, only_keys
 from airflow_mlsecops.core.digest import Sha256, sha256_bytes
 from airflow_mlsecops.core.errors import PolicyError
 from airflow_mlsecops.core.predicates import APPROVAL, PROVENANCE, SIGNATURE, TEST_RESULT
@@ -83,8 +83,10 @@ class ReleasePolicy:
         """
         value = load_mapping(data, "release policy", PolicyError)
         only_keys(value, {"version", "name", "valid_for", "require"}, "the release policy", PolicyError)
-        if value.get("version") != 1:
-            raise PolicyError(f"release policy of version {value.get('version')!r}", "this release reads version 1")
+        if not is_version(value.get("version"), 1):
+            raise PolicyError(
+                f"release policy of version {brief(value.get('version'))}", "this release reads version 1"
+            )
         name, items = value.get("name"), value.get("require")
         if not isinstance(name, str) or not name:
             raise PolicyError("the release policy has no name", "add 'name:'")
@@ -100,17 +102,17 @@ class ReleasePolicy:
 
 def _requirement(item: Any) -> Requirement:
     if not isinstance(item, dict):
-        raise PolicyError(f"expected a requirement such as {{evidence: signature, of: model}}, got {item!r:.80}")
+        raise PolicyError(f"expected a requirement such as {{evidence: signature, of: model}}, got {brief(item)}")
     only_keys(item, _KEYS, "a requirement", PolicyError)
     evidence, of = item.get("evidence"), item.get("of")
     if evidence not in _ASKABLE:
-        raise PolicyError(f"requirement for unknown evidence {evidence!r}", f"known: {', '.join(_ASKABLE)}")
+        raise PolicyError(f"requirement for unknown evidence {brief(evidence)}", f"known: {', '.join(_ASKABLE)}")
     if of not in tuple(Of):
-        raise PolicyError(f"requirement of {of!r}", "write 'of: model' or 'of: datasets'")
+        raise PolicyError(f"requirement of {brief(of)}", "write 'of: model' or 'of: datasets'")
     control = item.get("control", "")
     if not isinstance(control, str) or (evidence == TEST_RESULT.slug) != bool(control):
         raise PolicyError(
-            f"'control' belongs to test-result, and test-result needs it; got {control!r} with {evidence}"
+            f"'control' belongs to test-result, and test-result needs it; got {brief(control)} with {evidence}"
         )
     if evidence != TEST_RESULT.slug and "verdicts" in item:
         raise PolicyError(f"'verdicts' belongs to test-result, not to {evidence}")
@@ -122,7 +124,7 @@ def _requirement(item: Any) -> Requirement:
         control=control,
         verdicts=_verdicts(item.get("verdicts", [Verdict.PASS.value])),
         max_age=_age(item, "max_age"),
-        signed_by=_names(item.get("signed_by")),
+        signed_by=_names(item),
         count=_count(item.get("count", 1)),
     )
 
@@ -131,31 +133,32 @@ def _verdicts(value: Any) -> frozenset[Verdict]:
     allowed = (Verdict.PASS.value, Verdict.WARN.value)
     if not isinstance(value, list) or not value or any(item not in allowed for item in value):
         raise PolicyError(
-            f"verdicts {value!r}", "give a list of 'pass' and 'warn'; a failed control never releases anything"
+            f"verdicts {brief(value)}", "give a list of 'pass' and 'warn'; a failed control never releases anything"
         )
     return frozenset(Verdict(item) for item in value)
 
 
-def _names(value: Any) -> frozenset[str]:
-    if value is None:
+def _names(item: dict[str, Any]) -> frozenset[str]:
+    if "signed_by" not in item:
         return frozenset()
+    value = item["signed_by"]
     if not isinstance(value, list) or not value or not all(isinstance(item, str) and item for item in value):
         raise PolicyError(
-            f"signed_by {value!r}", "give a list of signers' names from the trust policy, or leave it out"
+            f"signed_by {brief(value)}", "give a list of signers' names from the trust policy, or leave it out"
         )
     return frozenset(value)
 
 
 def _count(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise PolicyError(f"count {value!r}", "give a whole number from 1 on")
+        raise PolicyError(f"count {brief(value)}", "give a whole number from 1 on")
     return value
 
 
 def _age(item: dict[str, Any], key: str) -> timedelta | None:
     if key not in item:
         return None
-    match = _AGE.match(str(item[key]))
+    match = _AGE.match(item[key]) if isinstance(item[key], str) else None
     if match is None:
-        raise PolicyError(f"{key} {item[key]!r}", "write 90m, 24h or 7d")
+        raise PolicyError(f"{key} {brief(item[key])}", "write 90m, 24h or 7d")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})

@@ -8,7 +8,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
-from airflow_mlsecops.core.errors import SigningError
+from airflow_mlsecops.core.errors import SigningError, TrustError
 from airflow_mlsecops.core.signing.base import Signer
 from airflow_mlsecops.core.signing.keys import PublicKey, curve_hash
 
@@ -21,21 +21,24 @@ class FileKeySigner(Signer):
     def __init__(self, pem: bytes, passphrase: str | None = None, origin: str = "key") -> None:
         try:
             key = serialization.load_pem_private_key(pem, passphrase.encode() if passphrase else None)
-        except TypeError as error:
+        except TypeError:
             needed = "is encrypted; give its passphrase" if not passphrase else "is not encrypted; give no passphrase"
             raise SigningError(
                 f"the private key {origin} {needed}", "set it as the password of the mlsecops connection"
-            ) from error
-        except (ValueError, UnsupportedAlgorithm) as error:
-            # The library's own text is left out: it could quote the input.
+            ) from None
+        except (ValueError, UnsupportedAlgorithm):
+            # The library's own text is left out, also from the traceback: it could quote the input.
             raise SigningError(
                 f"the private key {origin} can't be read",
                 "wrong passphrase, or not a PEM key; `mlsecops keygen` makes one",
-            ) from error
+            ) from None
         if not isinstance(key, (ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey, rsa.RSAPrivateKey)):
             raise SigningError(f"the private key {origin} is of an unsupported kind", "use ECDSA, Ed25519 or RSA")
         self._key: PrivateKey = key
-        self._public_key = PublicKey.of(key.public_key())
+        try:
+            self._public_key = PublicKey.of(key.public_key())
+        except TrustError as error:
+            raise SigningError(f"the private key {origin} can't be used: {error.message}", error.advice) from error
 
     @classmethod
     def from_file(cls, path: Path, passphrase: str | None = None) -> FileKeySigner:

@@ -48,8 +48,8 @@ class PublicKey:
         Raises:
             TrustError: if it isn't one, or is of a kind or size that isn't accepted.
         """
-        data = pem.encode() if isinstance(pem, str) else pem
         try:
+            data = pem.encode() if isinstance(pem, str) else pem
             key = serialization.load_pem_public_key(data)
         except (ValueError, UnsupportedAlgorithm) as error:
             raise TrustError(

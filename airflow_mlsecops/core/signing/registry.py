@@ -21,6 +21,8 @@ def signer_from_uri(uri: str, passphrase: str | None = None) -> Signer:
         ConfigurationError: if the scheme isn't known.
         SigningError: if the key can't be used.
     """
+    if "-----BEGIN" in uri:  # never quoted: what follows is the key
+        raise ConfigurationError("the signer is a key itself, not a URI", "write it to a file, and give file:/path.pem")
     scheme, separator, _ = uri.partition(":")
     opener = _SCHEMES.get(scheme if separator else "file")
     if opener is None:

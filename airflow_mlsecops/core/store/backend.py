@@ -1,6 +1,7 @@
 """The port under the evidence store: create-only objects by key.
 
-It guarantees its errors; an implementer writes three underscore methods.
+It guarantees its errors; an implementer writes three underscore methods, and three more if the store is to hold the
+evidence log, whose head is the one thing that moves (by compare-and-swap) and whose queue is the one that is emptied.
 """
 
 from __future__ import annotations
@@ -9,11 +10,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from airflow_mlsecops.core.errors import EvidenceNotFoundError, MlsecopsError, StoreUnavailableError
+from airflow_mlsecops.core.errors import (
+    ConfigurationError,
+    EvidenceBrokenError,
+    EvidenceNotFoundError,
+    MlsecopsError,
+    StoreUnavailableError,
+)
 
 
 class Backend(ABC):
-    """Objects that are created once and never changed."""
+    """Objects that are created once and never changed, but for those that :meth:`swap` and :meth:`remove` name."""
 
     @abstractmethod
     def _create(self, key: str, data: bytes) -> bool:
@@ -62,6 +69,74 @@ class Backend(ABC):
         """
         with self._guarded(prefix):
             return sorted(self._list(prefix))
+
+    def scan(self, prefix: str) -> Iterator[str]:
+        """The same keys as :meth:`list`, one by one and in no order: for stores that don't fit into memory.
+
+        Raises:
+            StoreUnavailableError: if the store can't be reached.
+        """
+        with self._guarded(prefix):
+            yield from self._list(prefix)
+
+    def peek(self, key: str, limit: int) -> tuple[bytes, str] | None:
+        """The bytes under ``key`` and a tag that names this state of them, or ``None`` if there is nothing.
+
+        Raises:
+            EvidenceBrokenError: if there are more than ``limit`` bytes.
+            StoreUnavailableError: if the store can't be reached.
+        """
+        with self._guarded(key):
+            found = self._peek(key, limit)
+        if found is not None and len(found[0]) > limit:
+            raise EvidenceBrokenError(f"{self}: {key} has more than {limit} bytes", "nothing of ours is that large")
+        return found
+
+    def swap(self, key: str, tag: str | None, data: bytes) -> bool:
+        """Put ``data`` under ``key`` if what lies there is still what ``tag`` names (``None``: if nothing does).
+
+        Atomic between threads, processes and machines; a writer that is killed leaves the old bytes or the new.
+
+        Returns:
+            True if this call wrote it. False if something else was there, or got there first: peek again.
+
+        Raises:
+            StoreUnavailableError: if the store can't be reached; then nobody knows whether it was written.
+        """
+        with self._guarded(key):
+            return self._create(key, data) if tag is None else self._swap(key, tag, data)
+
+    def remove(self, key: str) -> None:
+        """Remove what lies under ``key``, if anything does. Evidence is never removed: this is for what was derived.
+
+        Raises:
+            StoreUnavailableError: if the store can't be reached.
+        """
+        with self._guarded(key):
+            self._remove(key)
+
+    @contextmanager
+    def turn(self, key: str) -> Iterator[bool]:
+        """Wait for this writer's turn, where the store has a cheap way to take turns.
+
+        It saves writers from getting into each other's way; what is right must never depend on it.
+
+        Yields:
+            Whether this writer is alone in here.
+        """
+        yield False
+
+    def _peek(self, key: str, limit: int) -> tuple[bytes, str] | None:
+        """At most ``limit`` + 1 bytes and their tag, or ``None``."""
+        raise ConfigurationError(f"{self} can't hold a log", "use a folder or a bucket")
+
+    def _swap(self, key: str, tag: str, data: bytes) -> bool:
+        """Replace what ``tag`` names; say whether this call did."""
+        raise ConfigurationError(f"{self} can't hold a log", "use a folder or a bucket")
+
+    def _remove(self, key: str) -> None:
+        """Remove the object, if there is one."""
+        raise ConfigurationError(f"{self} can't hold a log", "use a folder or a bucket")
 
     @contextmanager
     def _guarded(self, key: str) -> Iterator[None]:

@@ -18,7 +18,7 @@ from airflow_mlsecops.core.bundle import Bundle
 from airflow_mlsecops.core.canonical import MAX_JSON_BYTES
 from airflow_mlsecops.core.digest import Sha256, parse_sha256, sha256_bytes
 from airflow_mlsecops.core.errors import EvidenceBrokenError, EvidenceNotFoundError, StatementError
-from airflow_mlsecops.core.predicates import predicate_by_uri
+from airflow_mlsecops.core.predicates import predicate_by_slug, predicate_by_uri
 from airflow_mlsecops.core.store.backend import Backend
 
 MAX_BLOB_BYTES = 1024 * 1024 * 1024
@@ -100,9 +100,10 @@ class EvidenceStore:
             slug: only this predicate, if given.
 
         Raises:
+            StatementError: if the slug isn't one of those in use.
             StoreUnavailableError: if the store can't be reached.
         """
-        prefix = f"bundles/{parse_sha256(subject)}/" + (f"{slug}/" if slug else "")
+        prefix = f"bundles/{parse_sha256(subject)}/" + (f"{predicate_by_slug(slug).slug}/" if slug else "")
         return [self._found(key, subject) for key in self._backend.list(prefix)]
 
     def subjects(self) -> list[str]:
@@ -133,7 +134,7 @@ class EvidenceStore:
                 raise EvidenceBrokenError(f"{key} was changed")
             bundle = Bundle.parse(raw)
             slug = predicate_by_uri(bundle.statement.predicate_type).slug
-            if not bundle.statement.is_about(subject) or key.split("/")[2] != slug:
+            if not bundle.statement.is_about(subject) or key != f"bundles/{subject}/{slug}/{digest}{_SUFFIX}":
                 raise EvidenceBrokenError(f"{key} lies in a folder where it doesn't belong")
         except (StatementError, EvidenceBrokenError, EvidenceNotFoundError) as error:
             return Found(key, digest, None, error.message)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import secrets
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from airflow_mlsecops.core.digest import sha256_bytes
 from airflow_mlsecops.core.store.backend import Backend
+
+_TURN_SECONDS = 10.0
+_SWAP_SECONDS = 30.0
 
 
 class LocalBackend(Backend):
@@ -26,13 +34,9 @@ class LocalBackend(Backend):
     def _create(self, key: str, data: bytes) -> bool:
         target = self._root / key
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
+        temporary = _beside(target)
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
+            _write(temporary, data)
             try:
                 os.link(temporary, target)
             except FileExistsError:
@@ -47,17 +51,102 @@ class LocalBackend(Backend):
             with (self._root / key).open("rb") as stream:
                 return stream.read(limit + 1)
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            self._check_root()
             return None
 
     def _list(self, prefix: str) -> Iterator[str]:
-        if not self._root.is_dir():
-            # An empty store and one that isn't mounted look alike; the second must not be read as "no evidence".
-            raise FileNotFoundError(f"{self._root} is no folder")
-        for folder, folders, files in os.walk(self._root / prefix):
+        self._check_root()
+        for folder, folders, files in os.walk(self._root / prefix, onerror=_unless_absent):
             folders.sort()
             for name in files:
                 if not name.startswith("."):
                     yield (Path(folder) / name).relative_to(self._root).as_posix()
+
+    def _peek(self, key: str, limit: int) -> tuple[bytes, str] | None:
+        data = self._read(key, limit)
+        return None if data is None else (data, sha256_bytes(data))
+
+    def _swap(self, key: str, tag: str, data: bytes) -> bool:
+        """Compare and rename under a lock that the kernel gives back when its holder dies.
+
+        Between machines on one mount this needs a file system whose locks hold between them (NFS 4 does).
+        """
+        target = self._root / key
+        with _locked(target.parent / f".{target.name}.lock", _SWAP_SECONDS) as alone:
+            if not alone:
+                raise OSError(errno.EAGAIN, "another writer holds the lock", str(target))
+            found = target.read_bytes() if target.exists() else None
+            if found is None or sha256_bytes(found) != tag:
+                return False
+            temporary = _beside(target)
+            try:
+                _write(temporary, data)
+                os.replace(temporary, target)  # noqa: PTH105 - beside the other calls that a crash test counts
+            finally:
+                temporary.unlink(missing_ok=True)
+            _sync_folder(target.parent)
+            return True
+
+    def _remove(self, key: str) -> None:
+        (self._root / key).unlink(missing_ok=True)
+
+    @contextmanager
+    def turn(self, key: str) -> Iterator[bool]:
+        """See :meth:`Backend.turn`; whoever holds it for ten seconds is no longer waited for."""
+        target = self._root / key
+        with self._guarded(key):
+            target.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(target.parent / f".{target.name}.lock", _TURN_SECONDS) as alone:
+            yield alone
+
+    def _check_root(self) -> None:
+        # An empty store and one that isn't mounted look alike; the second must not be read as "no evidence".
+        if not self._root.is_dir():
+            raise FileNotFoundError(f"{self._root} is no folder")
+
+
+def _beside(target: Path) -> Path:
+    return target.parent / f".{secrets.token_hex(8)}.tmp"
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a new read-only file, and flush it to disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+@contextmanager
+def _locked(path: Path, seconds: float) -> Iterator[bool]:
+    """Hold an exclusive lock on ``path``, which stays; yields False if somebody else held it for that long."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        yield _lock(descriptor, seconds)
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing isn't enough where a fork holds a copy
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, seconds: float) -> bool:
+    deadline, pause = time.monotonic() + seconds, 0.0002
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(pause)
+            pause = min(pause * 2, 0.004)
+        else:
+            return True
+
+
+def _unless_absent(error: OSError) -> None:
+    """What os.walk does with a folder that it can't list: by default it would go on as if the folder were empty."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _sync_folder(folder: Path) -> None:

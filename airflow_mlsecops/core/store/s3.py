@@ -50,6 +50,30 @@ class S3Backend(Backend):
             for item in page.get("Contents", ()):
                 yield item["Key"].removeprefix(self._prefix)
 
+    def _peek(self, key: str, limit: int) -> tuple[bytes, str] | None:
+        try:
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
+        except Exception as error:
+            if classify(error) is S3Failure.MISSING:
+                return None
+            raise
+        with answer["Body"] as body:
+            data: bytes = body.read(limit + 1)
+        return data, str(answer["ETag"])
+
+    def _swap(self, key: str, tag: str, data: bytes) -> bool:
+        try:
+            self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data, IfMatch=tag)
+        except Exception as error:
+            # A conflict (409) means that another write was under way and this one wasn't made.
+            if classify(error) in (S3Failure.EXISTS, S3Failure.MISSING) or _is_conflict(error):
+                return False
+            raise
+        return True
+
+    def _remove(self, key: str) -> None:
+        self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
+
     @contextmanager
     def _guarded(self, key: str) -> Iterator[None]:
         try:
@@ -64,10 +88,15 @@ class S3Backend(Backend):
                 raise ConfigurationError(
                     f"{self}: access denied", "check the AWS connection and the bucket's policy"
                 ) from error
-            if failure is S3Failure.MISSING:
+            if failure is S3Failure.NO_BUCKET:
                 raise ConfigurationError(
                     f"{self}: no such bucket", "create it, or correct the evidence root"
                 ) from error
             raise StoreUnavailableError(
                 f"{self}: {key}: {error}", "check that the store is up; the task can be retried"
             ) from error
+
+
+def _is_conflict(error: BaseException) -> bool:
+    response = getattr(error, "response", None)
+    return isinstance(response, dict) and response.get("Error", {}).get("Code") in ("ConditionalRequestConflict", "409")
