@@ -1,6 +1,7 @@
 """An artifact was signed for its consumers: ours, ``signature/v1``.
 
-The signature is over name, digest and size together, so that a renamed file is not the signed one.
+It binds the digest to a name and a kind: what the signer says these bytes are. The name is not the file's name; a file
+may be copied anywhere, and inside a tree the manifest binds every file's name.
 """
 
 from __future__ import annotations
