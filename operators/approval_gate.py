@@ -43,8 +43,8 @@ class ApprovalGateOperator(MlsecopsOperator, HITLOperator):
 
     Args:
         artifact: what is to be approved.
-        approvers: names of those who may answer, as the auth manager knows them; if left out, everybody with the
-            right to.
+        approvers: ids of those who may answer, as the auth manager knows them: with the simple one the name, with FAB
+            the number, with Keycloak the user id. If left out, everybody with the right to.
         valid_for: how long the approval counts; no end if left out.
         response_timeout: how long to wait for an answer.
         on_reject: ``fail`` or ``skip``.

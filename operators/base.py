@@ -57,6 +57,7 @@ class MlsecopsOperator(BaseOperator):
     operator_extra_links = (EvidenceLink(),)
     ui_color = "#e6f4ea"
     default_kind: ClassVar[Kind] = Kind.DATASET
+    keeps_manifest: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -85,7 +86,9 @@ class MlsecopsOperator(BaseOperator):
 
     def resolve(self, hook: MlsecopsHook) -> Artifact:
         """Pin the artifact, or take the pinned one that was handed over; remember its digest for the link."""
-        artifact = resolve_artifact(self.artifact, hook, name=self.artifact_name, kind=self.artifact_kind)
+        artifact = resolve_artifact(
+            self.artifact, hook, name=self.artifact_name, kind=self.artifact_kind, keep=self.keeps_manifest
+        )
         self.pinned_digest = artifact.digest
         self.log.info("Artifact %s at %s", artifact, artifact.uri)
         self.log.info("  %d files, %d bytes, sha256:%s", artifact.files, artifact.size, artifact.digest)

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
 
 class VerifyArtifactOperator(MlsecopsOperator):
-    """Says NO unless these bytes were signed by somebody trusted and, with ``policy``, released under that policy.
+    """Says NO unless these bytes were signed by somebody trusted or, with ``policy``, released under that policy.
+
+    It only reads: a worker that verifies needs no signer, and no right to write to the evidence store.
 
     Args:
-        policy: path of the release policy; without it only the signature is asked for.
+        policy: path of the release policy, which says what a release needs; without it only a signature is asked for.
         on_fail: ``fail``, ``skip`` or ``continue`` on a NO.
 
     Example::
@@ -30,6 +32,7 @@ class VerifyArtifactOperator(MlsecopsOperator):
     template_fields: Sequence[str] = (*MlsecopsOperator.template_fields, "policy")
     template_ext: Sequence[str] = ()
     default_kind: ClassVar[Kind] = Kind.MODEL
+    keeps_manifest: ClassVar[bool] = False
 
     def __init__(self, *, policy: str | None = None, on_fail: OnNo = "fail", **kwargs: Any) -> None:
         super().__init__(**kwargs)

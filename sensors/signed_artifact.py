@@ -88,7 +88,8 @@ class SignedArtifactSensor(BaseSensorOperator):
             return None
         except MlsecopsError as error:
             if error.transient:
-                raise
+                self.log.warning("Looking again later: %s", error)
+                return None
             raise AirflowFailException(str(error)) from error
 
     def _defer(self) -> None:

@@ -105,10 +105,14 @@ class MlsecopsHook(BaseHook):
             ) from error
         return TrustPolicy.from_bytes(data)
 
-    def pin(self, uri: str, *, name: str = "", kind: Kind | str = Kind.DATASET) -> Artifact:
-        """Pin what lies at ``uri``, and keep its manifest as a blob. See :func:`airflow_mlsecops.core.pinning.pin`."""
+    def pin(self, uri: str, *, name: str = "", kind: Kind | str = Kind.DATASET, keep: bool = True) -> Artifact:
+        """Pin what lies at ``uri``; see :func:`airflow_mlsecops.core.pinning.pin`.
+
+        With ``keep`` its manifest becomes a blob of the store; without, nothing is written, so that verifying needs no
+        right to write.
+        """
         pinned = pin(uri, name=name, kind=Kind(kind), access=self.access)
-        for blob in pinned.blobs:
+        for blob in pinned.blobs if keep else ():
             self.store.put_blob(blob)
         return pinned.artifact
 

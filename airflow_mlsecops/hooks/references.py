@@ -16,10 +16,12 @@ ArtifactLike = Artifact | Mapping[str, Any] | str | XComArg
 """A pinned artifact, what a task of ours returned (or will return), or a URI that is pinned now."""
 
 
-def resolve_artifact(value: Any, hook: MlsecopsHook, *, name: str = "", kind: Kind | str = Kind.DATASET) -> Artifact:
+def resolve_artifact(
+    value: Any, hook: MlsecopsHook, *, name: str = "", kind: Kind | str = Kind.DATASET, keep: bool = True
+) -> Artifact:
     """The pinned artifact behind ``value``.
 
-    A reference keeps the digest it was pinned with; a URI is pinned now.
+    A reference keeps the digest it was pinned with; a URI is pinned now, and its manifest kept if ``keep``.
 
     Raises:
         ConfigurationError: if it is none of these.
@@ -32,7 +34,7 @@ def resolve_artifact(value: Any, hook: MlsecopsHook, *, name: str = "", kind: Ki
     if isinstance(value, str) and value.lstrip().startswith("{"):
         return Artifact.from_dict(_parsed(value))
     if isinstance(value, str) and value.strip() and value != "None":
-        return hook.pin(value, name=name, kind=kind)
+        return hook.pin(value, name=name, kind=kind, keep=keep)
     raise ConfigurationError(
         f"expected an artifact's URI or a reference from another task, got {type(value).__name__}",
         "hand over a path, an s3:// URI, or the .output of a task that pins; did that task run?",

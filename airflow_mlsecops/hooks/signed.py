@@ -15,5 +15,5 @@ def signed_artifact(uri: str, kind: str, mlsecops_conn_id: str) -> Verification 
         ArtifactError, StoreError, TrustError: if it can't be told.
     """
     hook = MlsecopsHook(mlsecops_conn_id)
-    answer = verify_signature(hook.pin(uri, kind=kind), hook.store, hook.trust, utcnow())
+    answer = verify_signature(hook.pin(uri, kind=kind, keep=False), hook.store, hook.trust, utcnow())
     return answer if answer else None

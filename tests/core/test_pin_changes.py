@@ -27,7 +27,7 @@ class _InterruptedSink(HashingSink):
         super().__init__()
         self._action = action
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         if not self.size:
             self._action()
         return super().write(data)

@@ -213,6 +213,21 @@ def test_an_object_overwritten_between_listing_and_reading_is_refused(plain: Pla
         source.read(listed, HashingSink())
 
 
+def test_an_object_overwritten_while_it_is_read_is_refused(plain: Place) -> None:
+    plain.put("model.pkl", b"good" * 100_000)
+    source = S3Source(plain.client, plain.bucket, plain.prefix + "model.pkl")
+    listed = source.list().files[0]
+
+    class Sink(HashingSink):
+        def write(self, data: bytes | memoryview) -> int:
+            if not self.size:
+                plain.put("model.pkl", b"evil" * 100_000)
+            return super().write(data)
+
+    with pytest.raises(ArtifactChangedError, match="changed while it was read"):
+        source.read(listed, Sink())
+
+
 def test_names_that_are_not_normalised_are_pinned_and_read_again(place: Place, into: Path) -> None:
     place.put("e\u0301/file", b"decomposed")
     (into / "tree").mkdir()

@@ -4,8 +4,8 @@ Readers that mend what they read are no use to a control: pandas pads short rows
 takes the first column for an index when a row is too long, and swallows every line after a quote that isn't closed.
 What was then checked isn't what the next reader trains on. Here each of these is an error that says where.
 
-What is read is typed as ``pandas.read_csv`` and ``pandas.read_parquet`` do it: numbers, booleans and text from CSV
-What is read is typed as ``pandas.read_csv`` and ``read_parquet`` type it: numbers, booleans and text from CSV
+What is read is typed as ``pandas.read_csv`` and ``read_parquet`` type it: numbers, booleans and text from CSV,
+what the file says from Parquet.
 """
 
 from __future__ import annotations

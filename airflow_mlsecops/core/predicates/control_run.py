@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from airflow_mlsecops.core.canonical import canonical_json, jsonable
 from airflow_mlsecops.core.clock import from_text, to_text
+from airflow_mlsecops.core.digest import sha256_bytes
 from airflow_mlsecops.core.errors import StatementError
 from airflow_mlsecops.core.predicates.fields import mapping, objects, text
 from airflow_mlsecops.core.predicates.types import OURS, TEST_RESULT
@@ -50,10 +52,12 @@ def build(
         report_blob: digest of the full report in the store.
         blobs: name -> digest of the further blobs.
     """
-    configuration = [{"name": "parameters", "content": None, "annotations": dict(report.parameters)}]
+    parameters = jsonable(dict(report.parameters))
+    digest = sha256_bytes(canonical_json(parameters))
+    configuration = {"name": "parameters", "digest": {"sha256": digest}, "annotations": parameters}
     predicate = {
         "result": _RESULTS[report.verdict],
-        "configuration": [{k: v for k, v in item.items() if v is not None} for item in configuration],
+        "configuration": [configuration],
         "passedTests": [],
         "warnedTests": [],
         "failedTests": [],

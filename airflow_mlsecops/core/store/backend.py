@@ -116,15 +116,15 @@ class Backend(ABC):
             self._remove(key)
 
     @contextmanager
-    def turn(self, key: str) -> Iterator[bool]:
-        """Wait for this writer's turn, where the store has a cheap way to take turns.
+    def turn(self, key: str) -> Iterator[bool | None]:
+        """Take turns with other writers, where the store has a cheap way to.
 
         It saves writers from getting into each other's way; what is right must never depend on it.
 
         Yields:
-            Whether this writer is alone in here.
+            True if no other writer is in here now, False if one is, ``None`` if this store can't tell.
         """
-        yield False
+        yield None
 
     def _peek(self, key: str, limit: int) -> tuple[bytes, str] | None:
         """At most ``limit`` + 1 bytes and their tag, or ``None``."""

@@ -8,13 +8,12 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from airflow_mlsecops.core.digest import sha256_bytes
 from airflow_mlsecops.core.store.backend import Backend
 
-_TURN_SECONDS = 10.0
 _SWAP_SECONDS = 30.0
 
 
@@ -91,12 +90,13 @@ class LocalBackend(Backend):
         (self._root / key).unlink(missing_ok=True)
 
     @contextmanager
-    def turn(self, key: str) -> Iterator[bool]:
-        """See :meth:`Backend.turn`; whoever holds it for ten seconds is no longer waited for."""
+    def turn(self, key: str) -> Iterator[bool | None]:
+        """See :meth:`Backend.turn`."""
         target = self._root / key
-        with self._guarded(key):
-            target.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(target.parent / f".{target.name}.lock", _TURN_SECONDS) as alone:
+        with ExitStack() as stack:
+            with self._guarded(key):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                alone = stack.enter_context(_locked(target.parent / f".{target.name}.lock", 0))
             yield alone
 
     def _check_root(self) -> None:
@@ -120,7 +120,7 @@ def _write(path: Path, data: bytes) -> None:
 
 @contextmanager
 def _locked(path: Path, seconds: float) -> Iterator[bool]:
-    """Hold an exclusive lock on ``path``, which stays; yields False if somebody else held it for that long."""
+    """Hold an exclusive lock on ``path``, which stays; yields False if somebody else holds it that long."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         yield _lock(descriptor, seconds)
@@ -135,7 +135,7 @@ def _lock(descriptor: int, seconds: float) -> bool:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > deadline:
+            if time.monotonic() >= deadline:
                 return False
             time.sleep(pause)
             pause = min(pause * 2, 0.004)

@@ -1,0 +1,168 @@
+"""Release and trust policies that are refused, by what is wrong with them: for the parsers, and for the schemas."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.support.evidence import key
+
+TEST = {"evidence": "test-result", "of": "datasets", "control": "data-validation"}
+SIGNED = {"evidence": "signature", "of": "model"}
+APPROVED = {"evidence": "approval", "of": "model"}
+
+
+def release_policy(*require: Any, **fields: Any) -> bytes:
+    """A release policy's file: one good requirement by default."""
+    return json.dumps({"version": 1, "name": "production", "require": list(require) or [SIGNED], **fields}).encode()
+
+
+RELEASE_POLICIES: dict[str, bytes] = {
+    "empty": b"",
+    "list": b"[]",
+    "not-yaml": b"require: [",
+    "binary": b"\xff\xfe",
+    "oversized": b"#" * (1024 * 1024 + 1),
+    "two-documents": release_policy() + b"\n---\n" + release_policy(),
+    "python-object": b"!!python/object/apply:os.system ['true']",
+    "duplicate-key": release_policy().replace(b'"name"', b'"name": "a", "name"'),
+    "duplicate-key-of-a-requirement": release_policy(APPROVED).replace(b'"of"', b'"count": 2, "count": 1, "of"'),
+    "no-version": json.dumps({"name": "a", "require": [SIGNED]}).encode(),
+    "version-2": release_policy(version=2),
+    "version-true": release_policy(version=True),
+    "version-float": release_policy(version=1.0),
+    "no-name": release_policy(name=""),
+    "name-is-yes": release_policy().replace(b'"production"', b"yes"),
+    "unknown-key": release_policy(requires=[SIGNED]),
+    "requires-nothing": json.dumps({"version": 1, "name": "a"}).encode(),
+    "requires-an-empty-list": release_policy(require=[]),
+    "requires-null": release_policy(require=None),
+    "requires-a-mapping": release_policy(require=SIGNED),
+    "requirement-as-text": release_policy("signature"),
+    "requirement-twice": release_policy(SIGNED, SIGNED),
+    "requirement-twice-in-another-order": release_policy(
+        {**SIGNED, "signed_by": ["a", "b"]}, {**SIGNED, "signed_by": ["b", "a"]}
+    ),
+    "unknown-key-of-a-requirement": release_policy({**SIGNED, "max_agee": "1d"}),
+    "no-evidence": release_policy({"of": "model"}),
+    "unknown-evidence": release_policy({"evidence": "signatures", "of": "model"}),
+    "evidence-that-gates-write": release_policy({"evidence": "verification-summary", "of": "model"}),
+    "evidence-as-list": release_policy({"evidence": ["signature"], "of": "model"}),
+    "no-of": release_policy({"evidence": "signature"}),
+    "unknown-of": release_policy({"evidence": "signature", "of": "dataset"}),
+    "of-as-list": release_policy({"evidence": "signature", "of": ["model"]}),
+    "test-without-control": release_policy({"evidence": "test-result", "of": "model"}),
+    "test-with-empty-control": release_policy({**TEST, "control": ""}),
+    "test-with-control-as-list": release_policy({**TEST, "control": ["data-validation"]}),
+    "control-of-a-signature": release_policy({**SIGNED, "control": "data-validation"}),
+    "verdicts-of-a-signature": release_policy({**SIGNED, "verdicts": ["pass"]}),
+    "count-of-a-signature": release_policy({**SIGNED, "count": 2}),
+    "verdict-fail": release_policy({**TEST, "verdicts": ["pass", "fail"]}),
+    "verdict-unknown": release_policy({**TEST, "verdicts": ["PASS"]}),
+    "verdicts-empty": release_policy({**TEST, "verdicts": []}),
+    "verdicts-null": release_policy({**TEST, "verdicts": None}),
+    "verdicts-as-text": release_policy({**TEST, "verdicts": "pass"}),
+    "verdicts-of-lists": release_policy({**TEST, "verdicts": [["pass"]]}),
+    "signed-by-nobody": release_policy({**SIGNED, "signed_by": []}),
+    "signed-by-left-empty": release_policy({**SIGNED, "signed_by": None}),
+    "signed-by-as-text": release_policy({**SIGNED, "signed_by": "pipeline"}),
+    "signed-by-an-empty-name": release_policy({**SIGNED, "signed_by": ["pipeline", ""]}),
+    "signed-by-a-number": release_policy({**SIGNED, "signed_by": [1]}),
+    "count-0": release_policy({**APPROVED, "count": 0}),
+    "count-negative": release_policy({**APPROVED, "count": -1}),
+    "count-true": release_policy({**APPROVED, "count": True}),
+    "count-float": release_policy({**APPROVED, "count": 2.0}),
+    "count-text": release_policy({**APPROVED, "count": "2"}),
+    "count-null": release_policy({**APPROVED, "count": None}),
+    **{
+        f"max-age-{age!r}": release_policy({**SIGNED, "max_age": age})
+        for age in (
+            "",
+            "0d",
+            "-1d",
+            "7",
+            "7 d",
+            "1w",
+            "1.5h",
+            "d",
+            "7D",
+            "07d",
+            "1234567d",
+            "7d\n",
+            "٧d",
+            7,
+            0,
+            None,
+            True,
+            ["7d"],
+        )
+    },
+    "valid-for-null": release_policy(valid_for=None),
+    "valid-for-number": release_policy(valid_for=90),
+    "valid-for-never": release_policy(valid_for="never"),
+}
+
+
+PEM = key("pipeline").public_key.pem
+
+
+def _signer(**fields: Any) -> dict[str, Any]:
+    return {"name": "pipeline", "public_key": PEM, "roles": ["sign"], **fields}
+
+
+def trust_policy(*signers: Any, **fields: Any) -> bytes:
+    """A trust policy's file: one good signer by default."""
+    return json.dumps({"version": 1, "signers": list(signers) or [_signer()], **fields}).encode()
+
+
+TRUST_POLICIES: dict[str, bytes] = {
+    "empty": b"",
+    "null": b"null",
+    "list": b"[]",
+    "text": b"trust nobody",
+    "not-yaml": b"signers: [",
+    "tabs": b"version: 1\n\tsigners: []",
+    "binary": b"\x00\xff\xfe",
+    "latin-1": "version: 1 # ü".encode("latin-1"),
+    "two-documents": b"version: 1\n---\nversion: 1\n",
+    "python-object": b"!!python/object/apply:os.system ['true']",
+    "oversized": b"#" * (1024 * 1024 + 1),
+    "deep": b"[" * 5000,
+    "merge-keys": b"version: 1\na: &a {b: 1}\nsigners: [{<<: *a}]",
+    "duplicate-version": b"version: 1\nversion: 1\nsigners: []",
+    "duplicate-key-of-a-signer": trust_policy().replace(b'"roles":', b'"roles": ["gate"], "roles":'),
+    "list-as-key": b"? [a]\n: 1\nversion: 1",
+    "no-version": json.dumps({"signers": [_signer()]}).encode(),
+    "other-version": trust_policy(version=2),
+    "version-as-text": trust_policy(version="1"),
+    "version-true": trust_policy(version=True),
+    "unknown-key": trust_policy(siners=[]),
+    "no-signers": json.dumps({"version": 1}).encode(),
+    "empty-signers": trust_policy(signers=[]),
+    "signers-as-mapping": trust_policy(signers={"pipeline": _signer()}),
+    "signer-as-text": trust_policy("pipeline"),
+    "unknown-key-of-a-signer": trust_policy(_signer(rolls=["gate"])),
+    "no-name": trust_policy(_signer(name="")),
+    "name-as-number": trust_policy(_signer(name=1)),
+    "no-key": trust_policy({"name": "a", "roles": ["sign"]}),
+    "key-is-no-pem": trust_policy(_signer(public_key="AAAA")),
+    "key-of-surrogates": trust_policy(_signer(public_key="\ud800")),
+    "private-key": trust_policy(_signer(public_key="-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")),
+    "no-roles": trust_policy(_signer(roles=[])),
+    "roles-as-text": trust_policy(_signer(roles="sign")),
+    "roles-of-numbers": trust_policy(_signer(roles=[1])),
+    "unknown-role": trust_policy(_signer(roles=["sign", "admin"])),
+    "role-of-no-control": trust_policy(_signer(roles=["control:"])),
+    "role-of-another-kind": trust_policy(_signer(roles=["sign:model"])),
+    "time-without-zone": trust_policy(_signer(not_after="2027-01-01T00:00:00")),
+    "date": trust_policy().replace(b'"roles"', b'"not_after": 2027-01-01, "roles"'),
+    "time-is-no-time": trust_policy(_signer(not_before="soon")),
+    "time-as-number": trust_policy(_signer(not_before=20260101)),
+    "time-left-empty": trust_policy(_signer(not_after=None)),
+    "time-outside-the-years": trust_policy(_signer(not_before="0001-01-01T00:00:00+23:59")),
+    "same-name-twice": trust_policy(_signer(), _signer(public_key=key("gate").public_key.pem)),
+    "same-key-twice": trust_policy(_signer(), _signer(name="other")),
+    "same-key-in-another-spelling": trust_policy(
+        _signer(), _signer(name="other", public_key=PEM.replace("\n", "\r\n"))
+    ),
+}
