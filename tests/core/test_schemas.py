@@ -27,7 +27,11 @@ from tests.support.evidence import NOW, RUN, approval_statement, artifact, contr
 from tests.support.refused import RELEASE_POLICIES, TRUST_POLICIES, release_policy
 
 CORE = Path(next(iter(airflow_mlsecops.core.__path__)))
-SCHEMAS = {path.stem: path for path in CORE.glob("**/schemas/*.json")}
+SCHEMAS = {
+    path.stem: path
+    for folder in ("schemas", "policy/schemas", "predicates/schemas")
+    for path in (CORE / folder).glob("*.json")
+}
 
 
 def _validator(name: str) -> jsonschema.Draft202012Validator:
