@@ -101,7 +101,7 @@ class ApprovalGateOperator(MlsecopsOperator, HITLOperator):
         """Ask: hash again, collect the evidence, keep the request as a blob, and park until somebody answers."""
         artifact = self.unchanged(hook, self.resolve(hook))
         now, run = utcnow(), run_info(context)
-        dossier = gather(hook.store, artifact.digest, hook.trust, now)
+        dossier = gather(hook.store, artifact.identity, hook.trust, now)
         request = build_request(
             artifact, dossier, requested_at=now, run=run, link=evidence_url(run["dag_id"], artifact.digest)
         )

@@ -44,7 +44,7 @@ class ReleaseGateOperator(MlsecopsOperator):
         """Resolve, hash again, gather, evaluate, sign the decision."""
         artifact = self.unchanged(hook, self.resolve(hook))
         policy, now = read_policy(self.policy), utcnow()
-        dossier = gather(hook.store, artifact.digest, hook.trust, now)
+        dossier = gather(hook.store, artifact.identity, hook.trust, now)
         decision = evaluate(policy, dossier, now)
         statement = vsa.build(
             artifact,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from airflow_mlsecops.core.digest import Sha256, parse_sha256
 from airflow_mlsecops.core.errors import StatementError
@@ -23,6 +23,18 @@ class Form(StrEnum):
 
     FILE = "file"
     TREE = "tree"
+
+
+class Identity(NamedTuple):
+    """What a statement has to be about, all three of it.
+
+    The digest alone is not enough: a file that holds a tree's manifest has that tree's digest, and the same bytes can
+    be vouched for as a data set and be refused as a model.
+    """
+
+    digest: Sha256
+    kind: str
+    form: str
 
 
 @dataclass(frozen=True)
@@ -56,8 +68,18 @@ class Artifact:
 
     @property
     def subject(self) -> dict[str, Any]:
-        """As an in-toto ResourceDescriptor: name, uri and digest."""
-        return {"name": self.name, "uri": self.uri, "digest": {"sha256": self.digest}}
+        """As an in-toto ResourceDescriptor: name, uri and digest, and as annotations the rest of its identity."""
+        return {
+            "name": self.name,
+            "uri": self.uri,
+            "digest": {"sha256": self.digest},
+            "annotations": {"kind": self.kind.value, "form": self.form.value},
+        }
+
+    @property
+    def identity(self) -> Identity:
+        """What a statement has to be about to be about this artifact."""
+        return Identity(self.digest, self.kind.value, self.form.value)
 
     def renamed(self, name: str, kind: Kind) -> Artifact:
         """The same bytes under another name and kind."""

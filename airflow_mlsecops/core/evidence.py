@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from airflow_mlsecops.core.artifact import Identity
 from airflow_mlsecops.core.bundle import Bundle, pre_authentication_encoding
 from airflow_mlsecops.core.digest import Sha256
 from airflow_mlsecops.core.errors import MlsecopsError
@@ -64,6 +65,24 @@ class EvidenceSet:
     def of(self, slug: str) -> tuple[Evidence, ...]:
         """The verified statements of one predicate."""
         return tuple(item for item in self.verified if item.slug == slug)
+
+
+def bound_to(evidence: EvidenceSet, identity: Identity) -> EvidenceSet:
+    """The same evidence, of which only what is about this very identity counts.
+
+    A statement about the same digest as another kind, or in another form, is refused: see :class:`Identity`.
+    """
+    kept, refused = [], []
+    for item in evidence.verified:
+        if identity in item.statement.identities:
+            kept.append(item)
+            continue
+        subjects = [subject for subject in item.statement.identities if subject.digest == identity.digest]
+        about = " or ".join(f"{subject.form or '?'} {subject.kind or '?'}" for subject in subjects)
+        reason = f"it speaks of a {about}, and this is a {identity.form} {identity.kind}"
+        key = f"bundles/{identity.digest}/{item.slug}/{item.digest}.sigstore.json"
+        refused.append(Refused(item.digest, key, "other-identity", reason))
+    return EvidenceSet(evidence.subject, tuple(kept), (*evidence.refused, *refused), evidence.broken)
 
 
 def verify_bundle(bundle: Bundle, trust: TrustPolicy, now: datetime) -> Evidence:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_mlsecops.core.artifact import Artifact
+from airflow_mlsecops.core.artifact import Artifact, Identity
 from airflow_mlsecops.core.canonical import canonical_json, jsonable, strict_json
 from airflow_mlsecops.core.digest import Sha256, parse_sha256
 from airflow_mlsecops.core.errors import StatementError
@@ -28,12 +28,14 @@ class Statement:
         predicate_type: URI of the kind of claim.
         subjects: (name, SHA-256) of each subject.
         predicate: the claim; treat as read-only.
+        identities: of each subject digest, kind and form; kind and form are empty where the statement doesn't say.
     """
 
     payload: bytes
     predicate_type: str
     subjects: tuple[tuple[str, Sha256], ...]
     predicate: Mapping[str, Any]
+    identities: tuple[Identity, ...] = ()
 
     @classmethod
     def build(cls, subjects: Iterable[Artifact], predicate_type: str, predicate: Mapping[str, Any]) -> Statement:
@@ -68,11 +70,19 @@ class Statement:
             raise StatementError("statement without predicateType or predicate")
         if not isinstance(subjects, list) or not subjects:
             raise StatementError("statement without subjects")
-        return cls(payload, predicate_type, tuple(_subject(item) for item in subjects), predicate)
+        named = tuple(_subject(item) for item in subjects)
+        identities = tuple(_identity(item, digest) for item, (_, digest) in zip(subjects, named, strict=True))
+        return cls(payload, predicate_type, named, predicate, identities)
 
     def is_about(self, digest: str) -> bool:
         """Whether one of the subjects has this SHA-256."""
         return any(subject == digest for _, subject in self.subjects)
+
+
+def _identity(item: dict[str, Any], digest: Sha256) -> Identity:
+    annotations = item.get("annotations")
+    marks = annotations if isinstance(annotations, dict) else {}
+    return Identity(digest, str(marks.get("kind", "")), str(marks.get("form", "")))
 
 
 def _subject(item: Any) -> tuple[str, Sha256]:

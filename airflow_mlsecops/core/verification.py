@@ -53,7 +53,7 @@ def verify_signature(artifact: Artifact, store: EvidenceStore, trust: TrustPolic
     Raises:
         StoreUnavailableError: if the store can't be reached.
     """
-    dossier = gather(store, artifact.digest, trust, now)
+    dossier = gather(store, artifact.identity, trust, now)
     evidence = dossier.sets[artifact.digest]
     # 1.
     reasons = [Reason("evidence-broken", f"{item.key}: {item.reason}") for item in evidence.broken]
@@ -79,7 +79,7 @@ def verify_release(
     Raises:
         StoreUnavailableError: if the store can't be reached.
     """
-    dossier = gather(store, artifact.digest, trust, now)
+    dossier = gather(store, artifact.identity, trust, now)
     # 1.
     try:
         summary, evidence = _newest_summary(dossier.sets[artifact.digest], policy)

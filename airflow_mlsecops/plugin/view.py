@@ -93,11 +93,15 @@ def build_view(
         raise no_evidence()
     # All data sets are read, also those that only hidden provenance names: whether what a gate read is still there
     # must not depend on who is looking.
-    inputs = {digest: source.read(digest, now) for _, digest in datasets_of(reading.evidence) if digest != sha256}
+    inputs = {
+        made_from.digest: source.read(made_from.digest, now)
+        for made_from in datasets_of(reading.evidence)
+        if made_from.digest != sha256
+    }
     datasets = tuple(
-        _dataset(name, digest, inputs[digest], source, dag_id, readable, links)
-        for name, digest in datasets_of(seen)
-        if digest != sha256
+        _dataset(made_from.name, made_from.digest, inputs[made_from.digest], source, dag_id, readable, links)
+        for made_from in datasets_of(seen)
+        if made_from.digest != sha256
     )
     present = {item.digest for each in (reading, *inputs.values()) for item in each.evidence.verified}
     tables = [("", table), *((item.name, item.evidence) for item in datasets)]

@@ -149,7 +149,7 @@ class Released:
         """Let a gate decide as the release gate does, and put its summary."""
         model, policy = self.model_artifact, ReleasePolicy.from_bytes(self.policy.read_bytes())
         trust = TrustPolicy.from_bytes(self.trust.read_bytes())
-        decision = evaluate(policy, gather(self.store, model.digest, trust, at), at)
+        decision = evaluate(policy, gather(self.store, model.identity, trust, at), at)
         statement = vsa.build(
             model,
             passed=bool(decision),

@@ -88,4 +88,5 @@ def test_the_subject_is_an_in_toto_resource_descriptor() -> None:
         "name": "m",
         "uri": "file:///m",
         "digest": {"sha256": sha256_bytes(b"m")},
+        "annotations": {"kind": "model", "form": "file"},
     }

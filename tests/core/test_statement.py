@@ -45,7 +45,7 @@ def test_the_bytes_are_canonical_json_in_the_form_of_the_specification() -> None
 
     assert payload.decode() == (
         '{"_type":"https://in-toto.io/Statement/v1","predicate":{"a":"ü","z":1},'
-        '"predicateType":"https://example.com/p/v1","subject":[{"digest":{"sha256":"'
+        '"predicateType":"https://example.com/p/v1","subject":[{"annotations":{"form":"file","kind":"model"},"digest":{"sha256":"'
         + one.digest
         + '"},"name":"one","uri":"file:///artifacts/one"}]}'
     )

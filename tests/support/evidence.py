@@ -160,7 +160,7 @@ class World:
 
     def dossier(self) -> Dossier:
         """All evidence about the model, judged now."""
-        return gather(self.store, self.model.digest, self.trust, self.now)
+        return gather(self.store, self.model.identity, self.trust, self.now)
 
     def decide(self, *require: Mapping[str, Any]) -> Decision:
         """Evaluate a policy of these requirements now."""

@@ -150,16 +150,16 @@ def _check_approval(requirement: Requirement, evidence: EvidenceSet, times: _Tim
     latest: dict[str, tuple[approval_predicate.Approval, Evidence]] = {}
     for item in _candidates(requirement, evidence):
         approval = approval_predicate.parse(item.statement)
-        known = latest.get(approval.approver)
+        known = latest.get(approval.approver_id)
         # Of two answers at the same moment the rejection counts.
         rank = (approval.decided_at, approval.decision is approval_predicate.Decision.REJECTED)
         if known is None or rank > (known[0].decided_at, known[0].decision is approval_predicate.Decision.REJECTED):
-            latest[approval.approver] = (approval, item)
+            latest[approval.approver_id] = (approval, item)
     good: list[Evidence] = []
     stale: _No | None = None
-    for name, (approval, item) in sorted(latest.items()):
+    for _, (approval, item) in sorted(latest.items()):
         if approval.decision is approval_predicate.Decision.REJECTED:
-            raise _No("rejected", f"{name} rejected it: {approval.reason or 'no reason given'}")
+            raise _No("rejected", f"{approval.approver} rejected it: {approval.reason or 'no reason given'}")
         if approval.expires_at is not None and times.decided_at > approval.expires_at:
             continue
         try:

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from airflow_mlsecops.core.artifact import Identity
 from airflow_mlsecops.core.digest import Sha256
 from airflow_mlsecops.core.errors import StatementError
-from airflow_mlsecops.core.evidence import Evidence, EvidenceSet, collect
+from airflow_mlsecops.core.evidence import Evidence, EvidenceSet, bound_to, collect
 from airflow_mlsecops.core.predicates import PROVENANCE
 from airflow_mlsecops.core.predicates import provenance as provenance_predicate
+from airflow_mlsecops.core.predicates.provenance import Dependency
 from airflow_mlsecops.core.store.evidence_store import EvidenceStore
 from airflow_mlsecops.core.trust import TrustPolicy
 
@@ -35,25 +37,28 @@ class Dossier:
         return tuple(item for evidence in self.sets.values() for item in evidence.verified)
 
 
-def datasets_of(evidence: EvidenceSet) -> tuple[tuple[str, Sha256], ...]:
+def datasets_of(evidence: EvidenceSet) -> tuple[Dependency, ...]:
     """The data sets that a model's verified provenance names: the union, if there are several provenance statements."""
-    found: dict[Sha256, str] = {}
+    found: dict[Identity, Dependency] = {}
     for item in evidence.of(PROVENANCE.slug):
         try:
             for dataset in provenance_predicate.parse(item.statement).datasets():
-                found.setdefault(dataset.digest, dataset.name)
+                found.setdefault(dataset.identity, dataset)
         except StatementError:
             continue  # the evaluation reads it again, and says NO
-    return tuple((name, digest) for digest, name in sorted(found.items()))
+    return tuple(found[identity] for identity in sorted(found))
 
 
-def gather(store: EvidenceStore, model: str, trust: TrustPolicy, now: datetime) -> Dossier:
-    """Read what the store holds about a model and its data sets.
+def gather(store: EvidenceStore, model: Identity, trust: TrustPolicy, now: datetime) -> Dossier:
+    """Read what the store holds about a model and its data sets, each as the kind and in the form that is meant.
 
     Raises:
         StoreUnavailableError: if the store can't be reached.
     """
-    of_model = collect(store, model, trust, now)
-    datasets = datasets_of(of_model)
-    sets = {model: of_model} | {digest: collect(store, digest, trust, now) for _, digest in datasets if digest != model}
-    return Dossier(model, sets, datasets)
+    sets: dict[str, EvidenceSet] = {model.digest: bound_to(collect(store, model.digest, trust, now), model)}
+    datasets = datasets_of(sets[model.digest])
+    for dataset in datasets:
+        # A digest that is named twice, as a file and as a tree, is bound to both: then nothing about it counts.
+        known = sets.get(dataset.digest) or collect(store, dataset.digest, trust, now)
+        sets[dataset.digest] = bound_to(known, dataset.identity)
+    return Dossier(model.digest, sets, tuple((item.name, item.digest) for item in datasets))

@@ -36,6 +36,7 @@ class Approval:
 
     decision: Decision
     approver: str
+    approver_id: str
     assurance: Assurance
     reason: str
     decided_at: datetime
@@ -105,12 +106,14 @@ def parse(statement: Statement) -> Approval:
         decision, assurance = Decision(text(value, "decision")), Assurance(text(value, "assurance"))
     except ValueError as error:
         raise StatementError(f"unknown decision or assurance: {error}") from error
-    approver = text(mapping(value, "approver"), "name")
-    if not approver:
+    person = mapping(value, "approver")
+    approver, approver_id = text(person, "name"), text(person, "id")
+    if not approver or not approver_id:
         raise StatementError("an approval without a person is none")
     return Approval(
         decision=decision,
         approver=approver,
+        approver_id=approver_id,
         assurance=assurance,
         reason=text(value, "reason"),
         decided_at=from_text(text(value, "decidedAt")),

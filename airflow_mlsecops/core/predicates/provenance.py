@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from airflow_mlsecops.core.artifact import Artifact, Kind
+from airflow_mlsecops.core.artifact import Artifact, Identity, Kind
 from airflow_mlsecops.core.clock import from_text, to_text
 from airflow_mlsecops.core.digest import Sha256
 from airflow_mlsecops.core.errors import StatementError
@@ -28,6 +28,12 @@ class Dependency:
     name: str
     kind: str
     digest: Sha256
+    form: str = ""
+
+    @property
+    def identity(self) -> Identity:
+        """What evidence about it has to be about."""
+        return Identity(self.digest, self.kind, self.form)
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ def build(
                 "buildType": BUILD_TYPE,
                 "externalParameters": dict(parameters),
                 "internalParameters": dict(run),
-                "resolvedDependencies": [{**item.subject, "annotations": {"kind": item.kind.value}} for item in inputs],
+                "resolvedDependencies": [item.subject for item in inputs],
             },
             "runDetails": {
                 "builder": {"id": builder},
@@ -98,10 +104,12 @@ def parse(statement: Statement) -> Provenance:
     metadata = mapping(mapping(statement.predicate, "runDetails"), "metadata")
     return Provenance(
         finished_at=from_text(text(metadata, "finishedOn")),
-        dependencies=tuple(
-            Dependency(text(item, "name"), text(mapping(item, "annotations"), "kind"), digest_set(item))
-            for item in objects(definition, "resolvedDependencies")
-        ),
+        dependencies=tuple(_dependency(item) for item in objects(definition, "resolvedDependencies")),
         parameters=mapping(definition, "externalParameters"),
         run=mapping(definition, "internalParameters"),
     )
+
+
+def _dependency(item: Mapping[str, Any]) -> Dependency:
+    marks = mapping(item, "annotations")
+    return Dependency(text(item, "name"), text(marks, "kind"), digest_set(item), text(marks, "form"))
