@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import _thread
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -90,7 +90,7 @@ def test_control_c_stops_all_threads() -> None:
 
     def interrupt() -> None:
         endless.all_started.wait()
-        _thread.interrupt_main()
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
     thread.start()
@@ -126,7 +126,7 @@ def test_a_process_that_pins_much_ends_soon_after_a_signal(tmp_path: Path) -> No
         assert process.stdout is not None
         assert process.stdout.readline() == b"begun\n"
         time.sleep(0.3)  # let it get into the files
-        process.send_signal(2)
+        process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=120)
     finally:
         process.kill()
