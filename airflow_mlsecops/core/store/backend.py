@@ -6,8 +6,9 @@ evidence log, whose head is the one thing that moves (by compare-and-swap) and w
 
 from __future__ import annotations
 
+import builtins
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from airflow_mlsecops.core.errors import (
@@ -17,6 +18,7 @@ from airflow_mlsecops.core.errors import (
     MlsecopsError,
     StoreUnavailableError,
 )
+from airflow_mlsecops.core.store.spread import spread
 
 
 class Backend(ABC):
@@ -61,7 +63,7 @@ class Backend(ABC):
             raise EvidenceNotFoundError(f"{self}: {key} has more than {limit} bytes", "nothing of ours is that large")
         return data
 
-    def list(self, prefix: str) -> list[str]:
+    def list(self, prefix: str) -> builtins.list[str]:
         """All keys that begin with ``prefix``, sorted.
 
         Raises:
@@ -69,6 +71,18 @@ class Backend(ABC):
         """
         with self._guarded(prefix):
             return sorted(self._list(prefix))
+
+    def create_same(self, keys: Sequence[str], data: bytes) -> builtins.list[str]:
+        """Write the same bytes under several keys, wherever nothing is; cheaper than one by one.
+
+        Returns:
+            The keys under which something was there already.
+
+        Raises:
+            StoreUnavailableError: if the store can't be reached; then some may be written.
+        """
+        with self._guarded(keys[0] if keys else ""):
+            return self._create_same(keys, data)
 
     def scan(self, prefix: str) -> Iterator[str]:
         """The same keys as :meth:`list`, one by one and in no order: for stores that don't fit into memory.
@@ -125,6 +139,11 @@ class Backend(ABC):
             True if no other writer is in here now, False if one is, ``None`` if this store can't tell.
         """
         yield None
+
+    def _create_same(self, keys: Sequence[str], data: bytes) -> builtins.list[str]:
+        """The keys that were taken."""
+        wrote = spread(lambda key: self._create(key, data), keys)
+        return [key for key, new in zip(keys, wrote, strict=True) if not new]
 
     def _peek(self, key: str, limit: int) -> tuple[bytes, str] | None:
         """At most ``limit`` + 1 bytes and their tag, or ``None``."""

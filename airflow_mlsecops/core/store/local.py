@@ -7,7 +7,7 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from airflow_mlsecops.core.digest import sha256_bytes
 from airflow_mlsecops.core.store.backend import Backend
 
 _SWAP_SECONDS = 30.0
+_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 
 
 class LocalBackend(Backend):
@@ -61,6 +62,27 @@ class LocalBackend(Backend):
                 if not name.startswith("."):
                     yield (Path(folder) / name).relative_to(self._root).as_posix()
 
+    def _create_same(self, keys: Sequence[str], data: bytes) -> list[str]:
+        """One file under many names: it is flushed once, and each folder once."""
+        if not keys:
+            return []
+        targets = [self._root / key for key in keys]
+        for folder in {target.parent for target in targets}:
+            folder.mkdir(parents=True, exist_ok=True)
+        temporary, taken = _beside(targets[0]), []
+        try:
+            _write(temporary, data)
+            for key, target in zip(keys, targets, strict=True):
+                try:
+                    os.link(temporary, target)
+                except FileExistsError:
+                    taken.append(key)
+        finally:
+            temporary.unlink(missing_ok=True)
+        for folder in {target.parent for target in targets}:
+            _sync_folder(folder)
+        return taken
+
     def _peek(self, key: str, limit: int) -> tuple[bytes, str] | None:
         data = self._read(key, limit)
         return None if data is None else (data, sha256_bytes(data))
@@ -95,7 +117,6 @@ class LocalBackend(Backend):
         target = self._root / key
         with ExitStack() as stack:
             with self._guarded(key):
-                target.parent.mkdir(parents=True, exist_ok=True)
                 alone = stack.enter_context(_locked(target.parent / f".{target.name}.lock", 0))
             yield alone
 
@@ -121,7 +142,11 @@ def _write(path: Path, data: bytes) -> None:
 @contextmanager
 def _locked(path: Path, seconds: float) -> Iterator[bool]:
     """Hold an exclusive lock on ``path``, which stays; yields False if somebody else holds it that long."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        descriptor = os.open(path, _LOCK_FLAGS, 0o644)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, _LOCK_FLAGS, 0o644)
     try:
         yield _lock(descriptor, seconds)
     finally:
