@@ -32,5 +32,5 @@ class SignArtifactOperator(MlsecopsOperator):
         seen = [item.digest for item in hook.store.find(artifact.digest) if item.bundle is not None]
         statement = signature.build(artifact, signed_at=utcnow(), evidence=seen, run=run_info(context))
         digest = hook.put(statement)
-        self.log.info("Signed by key %s…: evidence sha256:%s", hook.signer.public_key.hint[:16], digest)
+        self.log.info("Signed by %s: evidence sha256:%s", hook.signer.name, digest)
         return self.end(context, {"artifact": artifact.to_dict(), "evidence": digest}, said_no="", on_no="fail")

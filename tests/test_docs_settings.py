@@ -17,7 +17,7 @@ from airflow.sdk import Connection
 
 from airflow_mlsecops.cli.main import build_parser, main
 from airflow_mlsecops.core.policy import ReleasePolicy
-from airflow_mlsecops.core.signing import signer_from_uri
+from airflow_mlsecops.core.signing import key_signer_from_uri
 from airflow_mlsecops.core.trust import TrustPolicy
 from airflow_mlsecops.hooks.mlsecops import MlsecopsHook
 from airflow_mlsecops.hooks.settings import Settings
@@ -102,7 +102,7 @@ def test_the_keys_of_the_guide_make_a_connection_that_works(
     trust = TrustPolicy.from_bytes(Path("trust.yaml").read_bytes())
     assert len(trust.signers) == len(roles) == 4
     for key, given in roles.items():
-        assert trust.signer(signer_from_uri(f"file:{key}", "correct horse").public_key.hint).roles == set(given)
+        assert trust.signer(key_signer_from_uri(f"file:{key}", "correct horse").public_key.hint).roles == set(given)
 
     Path("evidence").mkdir()
     extra = {"evidence_root": "evidence", "trust_policy": "trust.yaml", "signer": "file:keys/signing.pem"}

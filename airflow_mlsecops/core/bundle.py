@@ -7,10 +7,9 @@ pre-authentication encoding; ``sigstore_bundle.proto`` of sigstore/protobuf-spec
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import dataclass
-from typing import Any
 
+from airflow_mlsecops.core.bundle_material import LogEntry, Material, decode, fields
 from airflow_mlsecops.core.canonical import canonical_json, strict_json
 from airflow_mlsecops.core.digest import Sha256, sha256_bytes
 from airflow_mlsecops.core.errors import StatementError
@@ -18,10 +17,6 @@ from airflow_mlsecops.core.statement import Statement
 
 BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
-_BUNDLE_KEYS = {"mediaType", "verificationMaterial", "dsseEnvelope"}
-_ENVELOPE_KEYS = {"payload", "payloadType", "signatures"}
-_SIGNATURE_KEYS = {"sig", "keyid"}
-_MATERIAL_KEYS = {"publicKey", "tlogEntries"}
 
 
 def pre_authentication_encoding(payload: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
@@ -38,13 +33,33 @@ class Bundle:
         raw: the bundle's JSON bytes.
         statement: what is claimed. Believe nothing of it before the signature is verified.
         signature: the one signature over the statement's PAE.
-        key_hint: which key is said to have signed: the SHA-256 of its PEM SubjectPublicKeyInfo. Only a hint.
+        material: who is said to have signed, and what vouches for the time.
     """
 
     raw: bytes
     statement: Statement
     signature: bytes
-    key_hint: str
+    material: Material
+
+    @property
+    def key_hint(self) -> str:
+        """Which key is said to have signed: the SHA-256 of its PEM SubjectPublicKeyInfo; empty with a certificate."""
+        return self.material.key_hint
+
+    @property
+    def certificate(self) -> bytes:
+        """The certificate of whoever is said to have signed, DER; empty with a key."""
+        return self.material.certificate
+
+    @property
+    def entry(self) -> LogEntry | None:
+        """What the bundle says of its place in a transparency log."""
+        return self.material.entry
+
+    @property
+    def timestamps(self) -> tuple[bytes, ...]:
+        """RFC 3161 responses, DER."""
+        return self.material.timestamps
 
     @property
     def digest(self) -> Sha256:
@@ -72,19 +87,17 @@ class Bundle:
         1. Strict JSON: no duplicate keys, no unknown keys where something could hide.
         2. The media type is that of v0.3; the payload type is in-toto's.
         3. Exactly one signature: people who decide together give one bundle each.
-        4. The key material is a public-key hint (certificates are not read yet, and so refused).
+        4. The verification material is well-formed; see :meth:`Material.read`.
         5. The payload is a statement.
 
-        The caller still owes the verification of the signature.
+        The caller still owes the verification of all of it.
 
         Raises:
             StatementError: if a step fails.
         """
         # 1.
-        value = strict_json(raw, "bundle")
-        _exact_keys(value, _BUNDLE_KEYS, "bundle")
-        envelope, material = value["dsseEnvelope"], value["verificationMaterial"]
-        _exact_keys(envelope, _ENVELOPE_KEYS, "DSSE envelope")
+        value = fields(strict_json(raw, "bundle"), "bundle", {"mediaType", "verificationMaterial", "dsseEnvelope"})
+        envelope = fields(value["dsseEnvelope"], "DSSE envelope", {"payload", "payloadType", "signatures"})
         # 2.
         if value["mediaType"] != BUNDLE_TYPE or envelope["payloadType"] != PAYLOAD_TYPE:
             raise StatementError(
@@ -94,32 +107,11 @@ class Bundle:
         signatures = envelope["signatures"]
         if not isinstance(signatures, list) or len(signatures) != 1:
             raise StatementError("expected exactly one signature in the envelope")
-        _exact_keys(signatures[0], _SIGNATURE_KEYS, "signature")
+        signature = fields(signatures[0], "signature", {"sig"}, {"keyid"})
         # 4.
-        if isinstance(material, dict):
-            material = {"tlogEntries": [], **material}  # protobuf's JSON leaves empty lists out
-        _exact_keys(material, _MATERIAL_KEYS, "verification material")
-        _exact_keys(material["publicKey"], {"hint"}, "public key")
-        hint = material["publicKey"]["hint"]
-        if not isinstance(hint, str) or not hint:
-            raise StatementError("expected a public key's hint as verification material")
+        material = Material.read(value["verificationMaterial"])
+        if not isinstance(signature.get("keyid", ""), str) or (material.certificate and signature.get("keyid")):
+            raise StatementError("the signature's key id is no text, or stands beside a certificate")
         # 5.
-        statement = Statement.parse(_base64(envelope["payload"], "payload"))
-        return cls(raw, statement, _base64(signatures[0]["sig"], "signature"), hint)
-
-
-def _exact_keys(value: Any, keys: set[str], what: str) -> None:
-    if not isinstance(value, dict) or set(value) != keys:
-        found = sorted(value) if isinstance(value, dict) else type(value).__name__
-        raise StatementError(f"expected a {what} with {sorted(keys)}, got {found}")
-
-
-def _base64(text: Any, what: str) -> bytes:
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError, TypeError) as error:
-        raise StatementError(f"the {what} is not base64") from error
-    # Base64 has spare bits at its end: with them, one signature could be written in several ways.
-    if base64.b64encode(data).decode() != text:
-        raise StatementError(f"the {what} is not canonical base64")
-    return data
+        statement = Statement.parse(decode(envelope["payload"], "payload"))
+        return cls(raw, statement, decode(signature["sig"], "signature"), material)

@@ -19,7 +19,7 @@ from airflow_mlsecops.core.errors import SigningError, TrustError
 from airflow_mlsecops.core.pinning import Access, pin, recheck, verified_copy
 from airflow_mlsecops.core.predicates import control_run
 from airflow_mlsecops.core.report import Report
-from airflow_mlsecops.core.signing import Signer, signer_from_uri
+from airflow_mlsecops.core.signing import KeySigner, Signer, signer_from_uri
 from airflow_mlsecops.core.statement import Statement
 from airflow_mlsecops.core.store import EvidenceStore, open_store
 from airflow_mlsecops.core.trust import TrustPolicy
@@ -151,7 +151,10 @@ class MlsecopsHook(BaseHook):
             told = f"{subjects} artifacts in {self.store}; {trusted} trusted signers"
             if not self.settings.signer:
                 return True, f"{told}; verifying only, because there is no signer"
-            signer = self.trust.signer(self.signer.public_key.hint)
+            signer = self.signer
+            if not isinstance(signer, KeySigner):
+                return True, f"{told}; signing as {signer.name}"
+            trusted_as = self.trust.signer(signer.public_key.hint)
         except Exception as error:
             return False, str(error)
-        return True, f"{told}; signing as {signer.name} with roles {', '.join(sorted(signer.roles))}"
+        return True, f"{told}; signing as {trusted_as.name} with roles {', '.join(sorted(trusted_as.roles))}"

@@ -13,14 +13,14 @@ from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.digest import sha256_bytes
 from airflow_mlsecops.core.pinning import pin
 from airflow_mlsecops.core.report import Verdict
-from airflow_mlsecops.core.signing import PublicKey, Signer, generate_key
+from airflow_mlsecops.core.signing import KeySigner, PublicKey, generate_key
 from airflow_mlsecops.core.signing.file_key import FileKeySigner
 from airflow_mlsecops.core.statement import Statement
 from tests.cli.conftest import Run
 from tests.cli.released import Released, flip_a_byte
 
 
-class _BadSigner(Signer):
+class _BadSigner(KeySigner):
     """Signs other bytes than it is asked to, and doesn't check."""
 
     def __init__(self, good: FileKeySigner) -> None:

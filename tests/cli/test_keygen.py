@@ -16,7 +16,7 @@ import yaml
 
 from airflow_mlsecops.cli import keygen
 from airflow_mlsecops.core.errors import SigningError
-from airflow_mlsecops.core.signing import signer_from_uri
+from airflow_mlsecops.core.signing import key_signer_from_uri
 from airflow_mlsecops.core.trust import TrustPolicy
 from tests.cli.conftest import Ran, Run
 from tests.cli.released import Released
@@ -48,12 +48,12 @@ def test_encrypted_key_by_variable(run: Run, tmp_path: Path, monkeypatch: pytest
     assert b"ENCRYPTED" in (tmp_path / "pipeline.pem").read_bytes()
     assert ran.json["encrypted"] is True
     assert ran.json["trust_entry"] is None
-    signer = signer_from_uri(ran.json["signer"], SECRET)
+    signer = key_signer_from_uri(ran.json["signer"], SECRET)
     assert signer.public_key.pem == (tmp_path / "pipeline.pub").read_text()
     assert signer.public_key.hint == ran.json["key_hint"]
     for wrong in (None, "other"):
         with pytest.raises(SigningError):
-            signer_from_uri(ran.json["signer"], wrong)
+            key_signer_from_uri(ran.json["signer"], wrong)
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
@@ -65,7 +65,7 @@ def test_encrypted_key_by_file(run: Run, tmp_path: Path, end: str) -> None:
     assert "(encrypted)" in ran.out
     assert not _says(ran, SECRET)
     assert (tmp_path / "key.pub").exists()
-    signer_from_uri(str(tmp_path / "key"), SECRET)
+    key_signer_from_uri(str(tmp_path / "key"), SECRET)
 
 
 def test_unencrypted_key_is_said_to_be_one(run: Run, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_unencrypted_key_is_said_to_be_one(run: Run, tmp_path: Path) -> None:
     assert ran.code == 0
     assert "NOT encrypted" in ran.out
     assert _mode(tmp_path / "k.pem") == 0o600
-    signer_from_uri(str(tmp_path / "k.pem"))
+    key_signer_from_uri(str(tmp_path / "k.pem"))
 
 
 def test_mode_does_not_depend_on_umask(run: Run, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_trust_policy_is_written_and_works(run: Run, world: Released) -> None:
     (signer,) = policy.signers.values()
     assert (signer.name, sorted(signer.roles)) == ("yes", ["control:label-poisoning", "sign"])
     before = run("verify", world.model, "--store", world.evidence, "--trust", trust)
-    world.signers["pipeline"] = signer_from_uri(str(key))  # type: ignore[assignment]
+    world.signers["pipeline"] = key_signer_from_uri(str(key))  # type: ignore[assignment]
     world.run_pipeline()
     after = run("verify", world.model, "--store", world.evidence, "--trust", trust)
     assert (before.code, after.code) == (1, 0)
@@ -256,7 +256,7 @@ def test_asking_in_a_terminal(tmp_path: Path, typed: list[str], code: int, made:
     assert SECRET.encode() not in seen
     assert (tmp_path / "k.pem").exists() is made
     if made:
-        signer_from_uri(str(tmp_path / "k.pem"), SECRET)
+        key_signer_from_uri(str(tmp_path / "k.pem"), SECRET)
 
 
 def _read_until(descriptor: int, mark: bytes | None) -> bytes:

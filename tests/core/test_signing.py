@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from airflow_mlsecops.core.bundle import pre_authentication_encoding
 from airflow_mlsecops.core.digest import sha256_bytes
 from airflow_mlsecops.core.errors import ConfigurationError, MlsecopsError, SignatureError, SigningError, TrustError
-from airflow_mlsecops.core.signing import PublicKey, Signer, generate_key, signer_from_uri
+from airflow_mlsecops.core.signing import KeySigner, PublicKey, generate_key, key_signer_from_uri
 from airflow_mlsecops.core.signing.file_key import FileKeySigner, PrivateKey
 from airflow_mlsecops.core.statement import Statement
 from tests.support.evidence import artifact, key
@@ -57,7 +57,7 @@ def test_a_key_file_signs_and_its_public_half_verifies(tmp_path: Path, kind: str
     path = tmp_path / "my key.pem"
     path.write_bytes(_pem(GOOD_KEYS[kind](), passphrase))
 
-    signer = signer_from_uri(path.as_uri(), passphrase or None)
+    signer = key_signer_from_uri(path.as_uri(), passphrase or None)
     bundle = signer.sign(_statement())
 
     message = pre_authentication_encoding(bundle.statement.payload)
@@ -75,7 +75,7 @@ def test_every_spelling_of_a_key_files_uri(tmp_path: Path, uri: str) -> None:
     pem, public = generate_key()
     path.write_bytes(pem)
 
-    assert signer_from_uri(uri.format(path)).public_key == public
+    assert key_signer_from_uri(uri.format(path)).public_key == public
 
 
 def test_the_older_pem_forms_are_read() -> None:
@@ -132,7 +132,7 @@ def test_what_is_no_usable_key_is_refused_without_telling_the_secret(
     path.write_bytes(pem)
 
     with pytest.raises(SigningError) as caught:
-        signer_from_uri(str(path), passphrase)
+        key_signer_from_uri(str(path), passphrase)
 
     told = "".join(traceback.format_exception(caught.value)) + caplog.text
     assert str(path) in told
@@ -155,7 +155,7 @@ def test_a_key_given_in_place_of_its_uri_is_refused_and_not_told() -> None:
     pem = _pem(GOOD_KEYS["p256"]())
 
     with pytest.raises(ConfigurationError, match="not a URI") as caught:
-        signer_from_uri(pem.decode())
+        key_signer_from_uri(pem.decode())
 
     _assert_silent("".join(traceback.format_exception(caught.value)), pem, None)
 
@@ -174,16 +174,16 @@ def test_a_file_that_cannot_be_read_is_no_signer(tmp_path: Path, name: str) -> N
     (tmp_path / "folder").mkdir()
 
     with pytest.raises(SigningError, match="can't be read"):
-        signer_from_uri(str(tmp_path / name))
+        key_signer_from_uri(str(tmp_path / name))
 
 
 @pytest.mark.parametrize("uri", ["awskms:///alias/key", "https://host/key.pem", "sigstore:", ":"])
 def test_an_unknown_scheme_is_a_configuration_error(uri: str) -> None:
     with pytest.raises(ConfigurationError, match="no signer for"):
-        signer_from_uri(uri)
+        key_signer_from_uri(uri)
 
 
-class _LyingSigner(Signer):
+class _LyingSigner(KeySigner):
     """Gives a signature that isn't one, as a broken device would."""
 
     @property

@@ -25,7 +25,7 @@ SECRET_WORDS = {
 
 
 def test_the_set_up_commands_make_a_key_that_the_workers_can_use(tmp_path: Path) -> None:
-    from airflow_mlsecops.core.signing import signer_from_uri
+    from airflow_mlsecops.core.signing import key_signer_from_uri
     from airflow_mlsecops.core.trust import TrustPolicy
 
     section = README[README.index("## Bring it up") : README.index("## Who runs")]
@@ -47,7 +47,7 @@ def test_the_set_up_commands_make_a_key_that_the_workers_can_use(tmp_path: Path)
     )
     settings = make_secrets.read_settings((tmp_path / "deploy" / ".env").read_text())
     key = tmp_path / "deploy" / "secrets" / "signing_key"
-    signer = signer_from_uri(f"file:{key}", settings["MLSECOPS_KEY_PASSPHRASE"])
+    signer = key_signer_from_uri(f"file:{key}", settings["MLSECOPS_KEY_PASSPHRASE"])
     trust = TrustPolicy.from_bytes((tmp_path / "deploy" / "trust.yaml").read_bytes())
     assert trust.signer(signer.public_key.hint).name == "workers"
     # Nothing that the compose file mounts is missing now.

@@ -11,7 +11,7 @@ from airflow_mlsecops.core.log.errors import LogSignatureError
 from airflow_mlsecops.core.log.merkle import EMPTY_ROOT, HASH_BYTES
 from airflow_mlsecops.core.log.note import NoteKey, open_note, sign_note
 from airflow_mlsecops.core.log.tiles import MAX_SIZE, ROOT
-from airflow_mlsecops.core.signing import PublicKey, Signer
+from airflow_mlsecops.core.signing import KeySigner, PublicKey
 
 CHECKPOINT = f"{ROOT}checkpoint"
 """Where readers find the newest published checkpoint; its tiles are all there."""
@@ -56,7 +56,7 @@ class Checkpoint:
         return f"{self.origin} at {self.size} ({self.root.hex()[:16]}…)"
 
     @classmethod
-    def sign(cls, size: int, root: bytes, origin: str, signer: Signer) -> Checkpoint:
+    def sign(cls, size: int, root: bytes, origin: str, signer: KeySigner) -> Checkpoint:
         """Sign a state of the log.
 
         Raises:

@@ -30,7 +30,7 @@ from airflow_mlsecops.core.log.merkle import leaf_hash
 from airflow_mlsecops.core.log.note import MAX_NOTE_BYTES
 from airflow_mlsecops.core.log.tiles import ENTRIES, WIDTH, Tile, encode_entries
 from airflow_mlsecops.core.log.tree import Tree, index_key
-from airflow_mlsecops.core.signing import Signer
+from airflow_mlsecops.core.signing import KeySigner
 from airflow_mlsecops.core.store.backend import Backend
 from airflow_mlsecops.core.store.spread import spread
 
@@ -74,7 +74,7 @@ class State:
 class Committer:
     """Reads the head, completes it and replaces it. It holds no lock: the swap decides."""
 
-    def __init__(self, backend: Backend, trust: LogTrust, signer: Signer) -> None:
+    def __init__(self, backend: Backend, trust: LogTrust, signer: KeySigner) -> None:
         self._backend = backend
         self._trust = trust
         self._signer = signer

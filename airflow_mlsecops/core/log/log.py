@@ -28,7 +28,7 @@ from airflow_mlsecops.core.log.reader import LogReader
 from airflow_mlsecops.core.log.tiles import MAX_ENTRY_BYTES, ROOT
 from airflow_mlsecops.core.log.tree import Tree
 from airflow_mlsecops.core.log.waiting import EXPIRY_SECONDS, STALE_SECONDS, Queue, age
-from airflow_mlsecops.core.signing import Signer
+from airflow_mlsecops.core.signing import KeySigner
 from airflow_mlsecops.core.store.backend import Backend
 from airflow_mlsecops.core.store.spread import spread
 
@@ -66,7 +66,7 @@ class EvidenceLog:
     """Appends to one log. Make one per process, and share it between threads."""
 
     def __init__(
-        self, backend: Backend, trust: LogTrust, signer: Signer, admit: Callable[[bytes], bool] | None = None
+        self, backend: Backend, trust: LogTrust, signer: KeySigner, admit: Callable[[bytes], bool] | None = None
     ) -> None:
         """Nothing is dialled yet.
 

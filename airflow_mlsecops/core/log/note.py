@@ -18,9 +18,9 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from airflow_mlsecops.core.errors import MlsecopsError, SignatureError, SigningError
+from airflow_mlsecops.core.errors import MlsecopsError
 from airflow_mlsecops.core.log.errors import LogSignatureError
-from airflow_mlsecops.core.signing import PublicKey, Signer
+from airflow_mlsecops.core.signing import KeySigner, PublicKey
 
 MAX_NOTE_BYTES = 64 * 1024
 ED25519 = 0x01
@@ -74,7 +74,7 @@ class NoteKey:
         raise LogSignatureError("a log's key is Ed25519 or ECDSA on P-256", "make one with `mlsecops keygen`")
 
 
-def sign_note(text: str, name: str, signer: Signer) -> bytes:
+def sign_note(text: str, name: str, signer: KeySigner) -> bytes:
     """Sign ``text``, which ends in a newline, with one key.
 
     Raises:
@@ -82,12 +82,7 @@ def sign_note(text: str, name: str, signer: Signer) -> bytes:
         SigningError: if the key can't sign, or its signature doesn't verify with its own public half.
     """
     key = NoteKey(name, signer.public_key)
-    try:
-        signature = signer._sign(text.encode())
-        signer.public_key.verify(signature, text.encode())
-    except SignatureError as error:
-        raise SigningError(f"the log's signer gave no usable signature: {error.message}", error.advice) from error
-    line = base64.b64encode(key.key_id + signature).decode()
+    line = base64.b64encode(key.key_id + signer.sign_bytes(text.encode())).decode()
     return f"{text}\n— {name} {line}\n".encode()
 
 

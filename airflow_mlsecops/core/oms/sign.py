@@ -16,7 +16,7 @@ from airflow_mlsecops.core.oms.certificates import check_purpose, der, load_leaf
 from airflow_mlsecops.core.oms.errors import OmsCertificateError
 from airflow_mlsecops.core.oms.statement import SIGNATURE_NAME, is_under, oms_statement
 from airflow_mlsecops.core.pinning import Pin
-from airflow_mlsecops.core.signing.base import Signer
+from airflow_mlsecops.core.signing.base import KeySigner
 from airflow_mlsecops.core.signing.keys import PublicKey
 from airflow_mlsecops.core.statement import Statement
 
@@ -28,7 +28,7 @@ DEFAULT_IGNORED = (".git", ".gitattributes", ".github", ".gitignore", SIGNATURE_
 
 def sign_oms(
     pin: Pin,
-    signer: Signer,
+    signer: KeySigner,
     *,
     name: str = "",
     certificates: Sequence[x509.Certificate] = (),

@@ -1,7 +1,7 @@
 """Signers: one URI names one; one file per scheme, in one visible table."""
 
-from airflow_mlsecops.core.signing.base import Signer
+from airflow_mlsecops.core.signing.base import KeySigner, Signer
 from airflow_mlsecops.core.signing.keys import PublicKey, generate_key
-from airflow_mlsecops.core.signing.registry import signer_from_uri
+from airflow_mlsecops.core.signing.registry import key_signer_from_uri, signer_from_uri
 
-__all__ = ["PublicKey", "Signer", "generate_key", "signer_from_uri"]
+__all__ = ["KeySigner", "PublicKey", "Signer", "generate_key", "key_signer_from_uri", "signer_from_uri"]

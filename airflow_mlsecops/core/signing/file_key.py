@@ -9,13 +9,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 from airflow_mlsecops.core.errors import SigningError, TrustError
-from airflow_mlsecops.core.signing.base import Signer
+from airflow_mlsecops.core.signing.base import KeySigner
 from airflow_mlsecops.core.signing.keys import PublicKey, curve_hash
 
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 
 
-class FileKeySigner(Signer):
+class FileKeySigner(KeySigner):
     """Signs with a PEM key (PKCS#8, SEC1 or PKCS#1; ECDSA, Ed25519 or RSA)."""
 
     def __init__(self, pem: bytes, passphrase: str | None = None, origin: str = "key") -> None:
@@ -58,7 +58,7 @@ class FileKeySigner(Signer):
 
     @property
     def public_key(self) -> PublicKey:
-        """See :attr:`Signer.public_key`."""
+        """See :attr:`KeySigner.public_key`."""
         return self._public_key
 
     def _sign(self, message: bytes) -> bytes:

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_mlsecops.core.bundle_material import decode
 from airflow_mlsecops.core.canonical import strict_json
 from airflow_mlsecops.core.clock import from_text, to_text
 from airflow_mlsecops.core.digest import Sha256, sha256_bytes
 from airflow_mlsecops.core.errors import StatementError, TrustError
-from airflow_mlsecops.core.signing.keyless_bundle import decode
 
 if TYPE_CHECKING:
     from sigstore.models import TrustedRoot

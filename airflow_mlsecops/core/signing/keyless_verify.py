@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from airflow_mlsecops.core.digest import Sha256, sha256_bytes
-from airflow_mlsecops.core.errors import MlsecopsError, SignatureError, TrustError
-from airflow_mlsecops.core.signing.keyless_bundle import KeylessBundle, LogEntry
+from airflow_mlsecops.core.bundle import Bundle
+from airflow_mlsecops.core.bundle_material import LogEntry
+from airflow_mlsecops.core.digest import Sha256
+from airflow_mlsecops.core.errors import MlsecopsError, SignatureError, StatementError, TrustError
 from airflow_mlsecops.core.signing.keyless_root import SigstoreRoot
 from airflow_mlsecops.core.statement import Statement
 
@@ -57,20 +58,28 @@ class VerifiedKeyless:
     """A keyless signature that verified.
 
     Attributes:
-        raw: the bundle's bytes.
-        statement: what was signed; ``statement.payload`` are the exact bytes.
+        bundle: what was verified; ``statement.payload`` are the exact bytes that were signed.
         signer: whose certificate it is; one of those that were allowed.
         times: every trusted time that the bundle proves.
         entry: its place in the transparency log.
         root_digest: of the trust root that it was verified against.
     """
 
-    raw: bytes
-    statement: Statement
+    bundle: Bundle
     signer: KeylessIdentity
     times: tuple[datetime, ...]
     entry: LogEntry
     root_digest: Sha256
+
+    @property
+    def raw(self) -> bytes:
+        """The bundle's bytes."""
+        return self.bundle.raw
+
+    @property
+    def statement(self) -> Statement:
+        """What was signed."""
+        return self.bundle.statement
 
     @property
     def trusted_time(self) -> datetime:
@@ -80,14 +89,14 @@ class VerifiedKeyless:
     @property
     def digest(self) -> Sha256:
         """The bundle's address in the store."""
-        return sha256_bytes(self.raw)
+        return self.bundle.digest
 
 
 def verify_keyless(raw: bytes, root: SigstoreRoot, allowed: Collection[KeylessIdentity]) -> VerifiedKeyless:
     """Verify a bundle without network.
 
     1. Somebody is allowed: an empty policy is refused, not taken for "anybody".
-    2. The bundle is well-formed; see :meth:`KeylessBundle.parse`.
+    2. The bundle is well-formed; see :meth:`Bundle.parse`.
     3. Every time stamp in it is by a time-stamping authority of the trust root, valid then, over this signature.
     4. The trust root has the log that the entry names, and authorities that were valid at all those times.
     5. sigstore-python verifies with these alone: certificate chain at each time, certificate transparency (SCT), the
@@ -107,7 +116,9 @@ def verify_keyless(raw: bytes, root: SigstoreRoot, allowed: Collection[KeylessId
     if not allowed or not all(isinstance(item, KeylessIdentity) for item in allowed):
         raise TrustError("nobody is allowed to have signed", "name the identities, each with its issuer")
     # 2.
-    bundle = KeylessBundle.parse(raw)
+    bundle = Bundle.parse(raw)
+    if bundle.entry is None or not bundle.certificate:
+        raise StatementError("expected a certificate and its log entry as verification material")
     # 3.
     full = root.full()
     times = [_stamp_time(stamp, bundle.signature, full) for stamp in bundle.timestamps]
@@ -121,7 +132,7 @@ def verify_keyless(raw: bytes, root: SigstoreRoot, allowed: Collection[KeylessId
     # 7.
     if payload != bundle.statement.payload or policy.signer is None:
         raise SignatureError("the verified payload is not the one in the bundle")
-    return VerifiedKeyless(raw, bundle.statement, policy.signer, tuple(times), bundle.entry, root.digest)
+    return VerifiedKeyless(bundle, policy.signer, tuple(times), bundle.entry, root.digest)
 
 
 def identity_of(certificate: x509.Certificate) -> KeylessIdentity:
@@ -163,12 +174,12 @@ class _Allowed:
         self.signer = found
 
 
-def _verify_with_sigstore(bundle: KeylessBundle, root: TrustedRoot, policy: _Allowed) -> bytes:
-    from sigstore.models import Bundle
+def _verify_with_sigstore(bundle: Bundle, root: TrustedRoot, policy: _Allowed) -> bytes:
+    from sigstore.models import Bundle as SigstoreBundle
     from sigstore.verify import Verifier
 
     try:
-        return Verifier(trusted_root=root).verify_dsse(Bundle.from_json(bundle.raw), policy)[1]
+        return Verifier(trusted_root=root).verify_dsse(SigstoreBundle.from_json(bundle.raw), policy)[1]
     except MlsecopsError:
         raise
     except Exception as error:  # whatever breaks on hostile bytes is a refusal, too

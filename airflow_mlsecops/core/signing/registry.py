@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from airflow_mlsecops.core.errors import ConfigurationError
-from airflow_mlsecops.core.signing.base import Signer
+from airflow_mlsecops.core.signing.base import KeySigner, Signer
 
 
 def signer_from_uri(uri: str, passphrase: str | None = None) -> Signer:
@@ -28,6 +28,21 @@ def signer_from_uri(uri: str, passphrase: str | None = None) -> Signer:
     if opener is None:
         raise ConfigurationError(f"no signer for {scheme!r} URIs", f"use one of {', '.join(s + ':' for s in _SCHEMES)}")
     return opener(uri, passphrase)
+
+
+def key_signer_from_uri(uri: str, passphrase: str | None = None) -> KeySigner:
+    """The signer that ``uri`` names, where it has to hold one key: for a log's checkpoints, for example.
+
+    Raises:
+        ConfigurationError: if the scheme isn't known, or signs without a key of its own.
+        SigningError: if the key can't be used.
+    """
+    signer = signer_from_uri(uri, passphrase)
+    if not isinstance(signer, KeySigner):
+        raise ConfigurationError(
+            f"{signer.name} holds no key of its own", "name a signer with a key, such as file: or awskms:"
+        )
+    return signer
 
 
 def _file(uri: str, passphrase: str | None) -> Signer:

@@ -13,8 +13,8 @@ from urllib.parse import quote
 import pytest
 from cryptography import x509
 
+from airflow_mlsecops.core.bundle import Bundle
 from airflow_mlsecops.core.signing.keyless import keyless_signer_from_uri
-from airflow_mlsecops.core.signing.keyless_bundle import KeylessBundle
 from airflow_mlsecops.core.signing.keyless_root import SigstoreRoot
 from airflow_mlsecops.core.signing.keyless_token import projected_token
 from airflow_mlsecops.core.signing.keyless_verify import KeylessIdentity, verify_keyless
@@ -23,7 +23,7 @@ from tests.support.loopback_sigstore import LoopbackSigstore
 
 
 def certificate_of(raw: bytes) -> x509.Certificate:
-    return x509.load_der_x509_certificate(KeylessBundle.parse(raw).certificate)
+    return x509.load_der_x509_certificate(Bundle.parse(raw).certificate)
 
 
 def test_exact_bytes_come_back_with_who_and_when(case: keyless.Case) -> None:

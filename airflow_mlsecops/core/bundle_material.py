@@ -1,7 +1,6 @@
-"""A Sigstore bundle v0.3 whose signer is a certificate: its structure, read strictly.
+"""What stands in a bundle beside the statement: who signed, its place in a transparency log, and time stamps.
 
-sigstore-python reads bundles too, but forgives more than evidence should: what it ignores could be changed without
-anybody noticing. So every field is read here, and what isn't expected is refused.
+Every field is read, and what isn't expected is refused: what a reader ignores could be changed unnoticed.
 
 Sources: ``sigstore_bundle.proto`` and ``sigstore_rekor.proto`` of sigstore/protobuf-specs;
 https://c2sp.org/tlog-checkpoint and https://c2sp.org/signed-note for the checkpoint.
@@ -16,10 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_mlsecops.core.bundle import BUNDLE_TYPE, PAYLOAD_TYPE
-from airflow_mlsecops.core.canonical import strict_json
 from airflow_mlsecops.core.errors import StatementError
-from airflow_mlsecops.core.statement import Statement
 
 ENTRY_KINDS = {("dsse", "0.0.1"): 1, ("hashedrekord", "0.0.2"): 2}
 """How Rekor logs a DSSE envelope, and which version of Rekor does it so."""
@@ -47,74 +43,66 @@ class LogEntry:
 
 
 @dataclass(frozen=True)
-class KeylessBundle:
-    """A statement signed by the holder of a short-lived certificate. Believe nothing of it before it is verified.
+class Material:
+    """The verification material of one bundle. Nothing of it is verified yet.
 
     Attributes:
-        raw: the bundle's JSON bytes, as they are kept.
-        statement: what is claimed; its payload are the bytes that were signed.
-        signature: the one signature over the statement's PAE.
-        certificate: the signer's certificate, DER.
-        entry: the log entry.
+        key_hint: which key is said to have signed; empty if a certificate says it.
+        certificate: the signer's certificate, DER; empty if it was a key.
+        entry: the place in a transparency log; always there with a certificate.
         timestamps: RFC 3161 TimeStampResp, DER each.
     """
 
-    raw: bytes
-    statement: Statement
-    signature: bytes
-    certificate: bytes
-    entry: LogEntry
-    timestamps: tuple[bytes, ...]
+    key_hint: str = ""
+    certificate: bytes = b""
+    entry: LogEntry | None = None
+    timestamps: tuple[bytes, ...] = ()
 
     @classmethod
-    def parse(cls, raw: bytes) -> KeylessBundle:
-        """Read a bundle.
+    def read(cls, value: Any) -> Material:
+        """Read verification material.
 
-        1. Strict JSON: no duplicate keys, no unknown keys, canonical base64 and numbers.
-        2. The media type is that of v0.3; the payload type is in-toto's; exactly one signature.
-        3. The signer is one certificate (not a chain, not a key).
-        4. Exactly one log entry of a kind that a DSSE envelope has, with inclusion proof and checkpoint.
-        5. Rekor v2 tells no time: at least one time stamp must be there. With Rekor v1, a promise or a time stamp.
-        6. The payload is a statement.
-
-        The caller still owes the verification of all of it. See :mod:`airflow_mlsecops.core.signing.keyless_verify`.
+        1. The signer is one key's hint or one certificate (not a chain, not both).
+        2. At most one log entry of a kind that a DSSE envelope has, with inclusion proof and checkpoint; a certificate
+           is worth nothing without one.
+        3. Rekor v2 tells no time: with its entry at least one time stamp must be there. A certificate needs a time in
+           any case: Rekor v1's promise, or a time stamp.
 
         Raises:
             StatementError: if a step fails.
         """
-        # 1. and 2.
-        value = _fields(strict_json(raw, "bundle"), "bundle", {"mediaType", "verificationMaterial", "dsseEnvelope"})
-        envelope = _fields(value["dsseEnvelope"], "DSSE envelope", {"payload", "payloadType", "signatures"})
-        if value["mediaType"] != BUNDLE_TYPE or envelope["payloadType"] != PAYLOAD_TYPE:
-            raise StatementError(f"expected {BUNDLE_TYPE} with {PAYLOAD_TYPE}", "a bundle of this kind isn't read here")
-        signature = _fields(_only(envelope["signatures"], "signature"), "signature", {"sig"}, {"keyid"})
-        if signature.get("keyid", "") != "":
-            raise StatementError("a signature by certificate has no key id")
+        material = fields(
+            value,
+            "verification material",
+            set(),
+            {"publicKey", "certificate", "tlogEntries", "timestampVerificationData"},
+        )
+        # 1.
+        hint, certificate = _signer(material)
+        # 2.
+        entries = material.get("tlogEntries", [])  # protobuf's JSON leaves empty lists out
+        if not isinstance(entries, list) or len(entries) > 1 or (certificate and not entries):
+            raise StatementError(f"expected {'exactly' if certificate else 'at most'} one log entry")
+        entry = _entry(entries[0]) if entries else None
         # 3.
-        material = _fields(
-            value["verificationMaterial"],
-            "verification material of a keyless signature",
-            {"certificate", "tlogEntries"},
-            {"timestampVerificationData"},
-        )
-        certificate = _fields(material["certificate"], "certificate", {"rawBytes"})
-        # 4. and 5.
-        entry = _entry(_only(material["tlogEntries"], "log entry"))
         timestamps = _timestamps(material.get("timestampVerificationData", {}))
-        if entry.log_version == 2 and not timestamps:
+        if entry is not None and entry.log_version == 2 and not timestamps:
             raise StatementError("an entry of Rekor v2 without a time stamp has no time", "sign with a TSA configured")
-        if entry.integrated_time is None and not timestamps:
+        if certificate and entry is not None and entry.integrated_time is None and not timestamps:
             raise StatementError("neither an inclusion promise nor a time stamp", "nothing says when it was signed")
-        # 6.
-        statement = Statement.parse(decode(envelope["payload"], "payload"))
-        return cls(
-            raw,
-            statement,
-            decode(signature["sig"], "signature"),
-            decode(certificate["rawBytes"], "certificate"),
-            entry,
-            timestamps,
-        )
+        return cls(hint, certificate, entry, timestamps)
+
+
+def _signer(material: dict[str, Any]) -> tuple[str, bytes]:
+    if ("publicKey" in material) == ("certificate" in material):
+        raise StatementError("expected a public key's hint or a certificate as verification material")
+    if "certificate" in material:
+        certificate = fields(material["certificate"], "certificate", {"rawBytes"})
+        return "", decode(certificate["rawBytes"], "certificate")
+    hint = fields(material["publicKey"], "public key", {"hint"})["hint"]
+    if not isinstance(hint, str) or not hint:
+        raise StatementError("expected a public key's hint as verification material")
+    return hint, b""
 
 
 def decode(text: Any, what: str) -> bytes:
@@ -133,13 +121,13 @@ def decode(text: Any, what: str) -> bytes:
 
 
 def _entry(value: Any) -> LogEntry:
-    entry = _fields(
+    entry = fields(
         value,
         "log entry",
         {"logIndex", "logId", "kindVersion", "inclusionProof", "canonicalizedBody"},
         {"integratedTime", "inclusionPromise"},
     )
-    kind = _fields(entry["kindVersion"], "kind of log entry", {"kind", "version"})
+    kind = fields(entry["kindVersion"], "kind of log entry", {"kind", "version"})
     version = ENTRY_KINDS.get((str(kind["kind"]), str(kind["version"])))
     if version is None:
         raise StatementError(f"log entries of kind {kind['kind']} {kind['version']} are not read here")
@@ -152,22 +140,22 @@ def _entry(value: Any) -> LogEntry:
         raise StatementError("a log entry's time and its promise come together, and only from Rekor v1")
     integrated = None
     if "integratedTime" in entry:
-        promise = _fields(entry["inclusionPromise"], "inclusion promise", {"signedEntryTimestamp"})
+        promise = fields(entry["inclusionPromise"], "inclusion promise", {"signedEntryTimestamp"})
         decode(promise["signedEntryTimestamp"], "inclusion promise")
         integrated = _moment(_number(entry["integratedTime"], "integrated time"))
-    log_id = decode(_fields(entry["logId"], "log id", {"keyId"})["keyId"], "log id")
+    log_id = decode(fields(entry["logId"], "log id", {"keyId"})["keyId"], "log id")
     return LogEntry(version, log_id, index, integrated)
 
 
 def _proof(value: Any) -> int:
     """Check an inclusion proof's form and that its checkpoint is about the same tree; returns the leaf's index."""
-    proof = _fields(value, "inclusion proof", {"logIndex", "rootHash", "treeSize", "checkpoint"}, {"hashes"})
+    proof = fields(value, "inclusion proof", {"logIndex", "rootHash", "treeSize", "checkpoint"}, {"hashes"})
     hashes = proof.get("hashes", [])
     if not isinstance(hashes, list) or any(len(decode(item, "proof")) != 32 for item in hashes):
         raise StatementError("expected a list of SHA-256 digests as inclusion proof")
     root, size = decode(proof["rootHash"], "root hash"), _number(proof["treeSize"], "tree size")
     index = _number(proof["logIndex"], "log index")
-    text = _fields(proof["checkpoint"], "checkpoint", {"envelope"})["envelope"]
+    text = fields(proof["checkpoint"], "checkpoint", {"envelope"})["envelope"]
     if not isinstance(text, str):
         raise StatementError("expected a text as checkpoint")
     note, _, signatures = text.partition("\n\n")
@@ -190,24 +178,23 @@ def _proof(value: Any) -> int:
 
 
 def _timestamps(value: Any) -> tuple[bytes, ...]:
-    stamps = _fields(value, "time stamps", set(), {"rfc3161Timestamps"}).get("rfc3161Timestamps", [])
+    stamps = fields(value, "time stamps", set(), {"rfc3161Timestamps"}).get("rfc3161Timestamps", [])
     if not isinstance(stamps, list) or len(stamps) > MAX_TIMESTAMPS:
         raise StatementError(f"expected a list of at most {MAX_TIMESTAMPS} time stamps")
-    found = [_fields(item, "time stamp", {"signedTimestamp"})["signedTimestamp"] for item in stamps]
+    found = [fields(item, "time stamp", {"signedTimestamp"})["signedTimestamp"] for item in stamps]
     return tuple(decode(item, "time stamp") for item in found)
 
 
-def _fields(value: Any, what: str, required: set[str], optional: frozenset[str] | set[str] = frozenset()) -> Any:
+def fields(value: Any, what: str, required: set[str], optional: frozenset[str] | set[str] = frozenset()) -> Any:
+    """Check that ``value`` is an object with these keys and no others.
+
+    Raises:
+        StatementError: if it isn't.
+    """
     if not isinstance(value, dict) or not required <= set(value) <= required | optional:
         found = sorted(value) if isinstance(value, dict) else type(value).__name__
-        raise StatementError(f"expected a {what} with {sorted(required)}, got {str(found)[:200]}")
+        raise StatementError(f"expected a {what} with {sorted(required or optional)}, got {str(found)[:200]}")
     return value
-
-
-def _only(value: Any, what: str) -> Any:
-    if not isinstance(value, list) or len(value) != 1:
-        raise StatementError(f"expected exactly one {what}")
-    return value[0]
 
 
 def _number(text: Any, what: str) -> int:
