@@ -9,6 +9,7 @@ from airflow_mlsecops import __version__
 _INTEGRATION = "MLSecOps"
 _OPERATORS = (
     "approval_gate",
+    "attest_provenance",
     "detect_label_poisoning",
     "release_gate",
     "sign_artifact",
@@ -51,6 +52,23 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": _INTEGRATION, "python-modules": ["airflow_mlsecops.triggers.signed_artifact"]},
         ],
         "extra-links": ["airflow_mlsecops.links.EvidenceLink"],
+        "config": {
+            "mlsecops": {
+                "description": "Security controls and evidence for machine-learning pipelines.",
+                "options": {
+                    "observe_provenance": {
+                        "description": (
+                            "Sign SLSA provenance for every task with asset inlets or outlets, observed by the worker "
+                            "that runs it. Tasks can also ask for it one by one, with ``observe_provenance``."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "boolean",
+                        "example": "True",
+                        "default": "False",
+                    },
+                },
+            }
+        },
         "connection-types": [
             {
                 "connection-type": "mlsecops",

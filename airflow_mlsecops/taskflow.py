@@ -26,10 +26,13 @@ from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.predicates import provenance
 from airflow_mlsecops.core.predicates.types import OURS
 from airflow_mlsecops.hooks.mlsecops import DEFAULT_CONN_ID, MlsecopsHook
+from airflow_mlsecops.hooks.provenance_setting import observe_provenance
 from airflow_mlsecops.hooks.references import ArtifactLike, resolve_artifact
 from airflow_mlsecops.hooks.run_info import run_info
 
 log = logging.getLogger(__name__)
+
+__all__ = ["attest", "observe_provenance", "pin", "verified_copy"]
 
 BUILDER = f"{OURS}/airflow"
 

@@ -7,14 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from airflow_mlsecops.core.artifact import Artifact, Identity
+from airflow_mlsecops.core.artifact import Identity
 from airflow_mlsecops.core.canonical import canonical_json, jsonable, strict_json
 from airflow_mlsecops.core.digest import Sha256, parse_sha256
 from airflow_mlsecops.core.errors import StatementError
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+
+
+class Subject(Protocol):
+    """What a statement can be about: an artifact, mostly."""
+
+    @property
+    def subject(self) -> dict[str, Any]:
+        """As an in-toto ResourceDescriptor with a name and a SHA-256."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,7 @@ class Statement:
     identities: tuple[Identity, ...] = ()
 
     @classmethod
-    def build(cls, subjects: Iterable[Artifact], predicate_type: str, predicate: Mapping[str, Any]) -> Statement:
+    def build(cls, subjects: Iterable[Subject], predicate_type: str, predicate: Mapping[str, Any]) -> Statement:
         """Write a statement about ``subjects`` as canonical JSON.
 
         Raises:
@@ -48,7 +56,7 @@ class Statement:
             canonical_json(
                 {
                     "_type": STATEMENT_TYPE,
-                    "subject": [artifact.subject for artifact in subjects],
+                    "subject": [item.subject for item in subjects],
                     "predicateType": predicate_type,
                     "predicate": jsonable(dict(predicate)),
                 }

@@ -9,6 +9,8 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from airflow_mlsecops.listeners import provenance as provenance_listener
+
 URL_PREFIX = "/mlsecops"
 
 Message = MutableMapping[str, Any]
@@ -45,7 +47,8 @@ class LazyApp:
 
 
 class MlsecopsPlugin(AirflowPlugin):
-    """Mounts the evidence pages into Airflow's api-server."""
+    """Mounts the evidence pages into Airflow's api-server, and lets workers observe where outputs come from."""
 
     name = "mlsecops"
     fastapi_apps = [{"name": "mlsecops", "app": LazyApp(), "url_prefix": URL_PREFIX}]  # noqa: RUF012 - as in the base
+    listeners = [provenance_listener]  # noqa: RUF012 - as in the base
