@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_mlsecops.core.store import EvidenceStore
     from airflow_mlsecops.core.trust import TrustPolicy
 
-_DIGEST = re.compile(r"(sha256:)?[0-9a-f]{64}\Z")
+_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -35,16 +35,7 @@ def _run(args: argparse.Namespace) -> Answer:
     store = places.open_evidence(needed(args, "store"))
     if args.subject is None:
         return _subjects(store, trust)
-    return _statements(store, _digest(args.subject), trust)
-
-
-def _digest(subject: str) -> str:
-    """A digest is taken as it is; everything else is hashed where it lies."""
-    from airflow_mlsecops.core.pinning import pin
-
-    if _DIGEST.match(subject):
-        return subject.removeprefix("sha256:")
-    return pin(subject, access=places.access()).artifact.digest
+    return _statements(store, places.digest_of(args.subject), trust)
 
 
 def _rows(store: EvidenceStore, subject: str, trust: TrustPolicy | None) -> list[Row]:

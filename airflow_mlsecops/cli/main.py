@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from airflow_mlsecops import __version__
-from airflow_mlsecops.cli import evidence_blob, evidence_list, evidence_show, keygen, pin, verify
+from airflow_mlsecops.cli import evidence_blob, evidence_list, evidence_show, graph, keygen, pin, verify
 from airflow_mlsecops.cli.arguments import (
     PROGRAM,
     Command,
@@ -31,6 +31,7 @@ COMMANDS: tuple[Command, ...] = (
     evidence_list.COMMAND,
     evidence_show.COMMAND,
     evidence_blob.COMMAND,
+    graph.COMMAND,
     keygen.COMMAND,
 )
 GROUPS = {"evidence": "look at what an evidence store holds"}

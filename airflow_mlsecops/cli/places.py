@@ -5,6 +5,7 @@ Core modules are imported when they are used, so that ``--help`` is instant.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from airflow_mlsecops.core.policy import ReleasePolicy
     from airflow_mlsecops.core.store import EvidenceStore
     from airflow_mlsecops.core.trust import TrustPolicy
+
+_DIGEST = re.compile(r"(sha256:)?[0-9a-f]{64}\Z")
 
 
 def access() -> Access:
@@ -55,6 +58,19 @@ def read_policy(path: str) -> ReleasePolicy:
     from airflow_mlsecops.core.policy import ReleasePolicy
 
     return ReleasePolicy.from_bytes(_read(path, "release policy", PolicyError))
+
+
+def digest_of(artifact: str) -> str:
+    """The SHA-256 of an artifact: a digest is taken as it is; everything else is hashed where it lies.
+
+    Raises:
+        ArtifactError: if it can't be pinned.
+    """
+    from airflow_mlsecops.core.pinning import pin
+
+    if _DIGEST.match(artifact):
+        return artifact.removeprefix("sha256:")
+    return pin(artifact, access=access()).artifact.digest
 
 
 def _read(path: str, what: str, error_class: type[MlsecopsError]) -> bytes:

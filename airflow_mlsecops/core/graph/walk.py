@@ -1,0 +1,177 @@
+"""Walking the graph."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from enum import StrEnum
+
+from airflow_mlsecops.core.artifact import Kind
+from airflow_mlsecops.core.errors import StatementError
+from airflow_mlsecops.core.evidence import Evidence, EvidenceSet, collect, judge
+from airflow_mlsecops.core.graph.model import Edge, Fact, Graph, Node
+from airflow_mlsecops.core.predicates import PROVENANCE, provenance
+from airflow_mlsecops.core.store.evidence_store import EvidenceStore
+from airflow_mlsecops.core.telling import describe, told_time
+from airflow_mlsecops.core.trust import TrustPolicy
+
+LIMIT = 10_000
+_ARTIFACTS = frozenset(kind.value for kind in Kind)
+
+
+class Direction(StrEnum):
+    """Which way to walk."""
+
+    SOURCES = "sources"
+    USES = "uses"
+    BOTH = "both"
+
+
+def walk(
+    store: EvidenceStore,
+    trust: TrustPolicy,
+    now: datetime,
+    digest: str,
+    direction: Direction = Direction.BOTH,
+    limit: int = LIMIT,
+) -> Graph:
+    """Collect what an artifact was made from, what was made from it, or both.
+
+    Only provenance whose signature verifies and whose signer has the role makes an edge. The way to the sources reads
+    what it meets; the way to the uses reads the provenance of the whole store, because only what was made knows its
+    sources.
+
+    Args:
+        store: the evidence store.
+        trust: whose statements count.
+        now: the time at which they are judged.
+        digest: SHA-256 of the artifact.
+        direction: sources, uses or both.
+        limit: nodes at most.
+
+    Raises:
+        StoreUnavailableError: if the store can't be reached.
+    """
+    found = _Found(store, trust, now, limit)
+    found.artifact(digest)
+    if direction is not Direction.USES:
+        found.sources(digest)
+    if direction is not Direction.SOURCES:
+        found.uses(digest)
+    edges = [edge for edge in found.edges if edge.made in found.nodes and edge.source in found.nodes]
+    return Graph(digest, found.nodes, tuple(sorted(edges)), found.cut)
+
+
+class _Found:
+    """What the walk has met."""
+
+    def __init__(self, store: EvidenceStore, trust: TrustPolicy, now: datetime, limit: int) -> None:
+        self._store, self._trust, self._now, self._limit = store, trust, now, limit
+        self._sets: dict[str, EvidenceSet] = {}
+        self.nodes: dict[str, Node] = {}
+        self.edges: set[Edge] = set()
+        self.cut = False
+
+    def artifact(self, digest: str) -> EvidenceSet:
+        """Read all about an artifact, once, and make its node."""
+        if digest not in self._sets:
+            evidence = collect(self._store, digest, self._trust, self._now)
+            self._sets[digest] = evidence
+            facts = sorted(evidence.verified, key=lambda item: (told_time(describe(item.statement)), item.digest))
+            self._node(
+                Node(
+                    digest,
+                    _kind_of(evidence.verified, digest),
+                    facts=tuple(map(_fact, facts)),
+                    not_counted=len(evidence.refused) + len(evidence.broken),
+                )
+            )
+            for item in evidence.verified:
+                self._name(digest, [name for name, about in item.statement.subjects if about == digest])
+        return self._sets[digest]
+
+    def sources(self, digest: str) -> None:
+        """Follow provenance from what was made to what it was made from."""
+        queue, seen = deque([digest]), {digest}
+        while queue:
+            made = queue.popleft()
+            for item in self.artifact(made).of(PROVENANCE.slug):
+                for source, kind, name in _dependencies(item):
+                    if not self._meet(source, kind, name):
+                        return
+                    self.edges.add(Edge(made, source, item.digest))
+                    if kind in _ARTIFACTS and source not in seen:
+                        seen.add(source)
+                        queue.append(source)
+
+    def uses(self, digest: str) -> None:
+        """Follow provenance the other way."""
+        made_from = self._all_provenance()
+        queue, seen = deque([digest]), {digest}
+        while queue:
+            source = queue.popleft()
+            for made, name, item in made_from.get(source, ()):
+                self._name(source, [name])
+                if not self._meet(made, _kind_of([item], made), ""):
+                    return
+                self.edges.add(Edge(made, source, item.digest))
+                if made not in seen:
+                    seen.add(made)
+                    queue.append(made)
+
+    def _all_provenance(self) -> dict[str, list[tuple[str, str, Evidence]]]:
+        """Source -> what was made from it, its own name there, and the verified provenance that says so."""
+        uses: dict[str, list[tuple[str, str, Evidence]]] = {}
+        for subject in self._store.subjects():
+            if len(subject) != 64:  # a folder that isn't ours
+                continue
+            bundles = self._store.find(subject, PROVENANCE.slug)
+            if not bundles:
+                continue
+            for item in judge(subject, bundles, self._trust, self._now).verified:
+                if item.statement.is_about(subject):
+                    for source, _, name in _dependencies(item):
+                        uses.setdefault(source, []).append((subject, name, item))
+        return uses
+
+    def _meet(self, digest: str, kind: str, name: str) -> bool:
+        """Take a node in; False if there is no room for it."""
+        if digest not in self.nodes and len(self.nodes) >= self._limit:
+            self.cut = True
+            return False
+        if kind in _ARTIFACTS:
+            self.artifact(digest)
+        else:
+            self._node(Node(digest, kind))
+        if not self.nodes[digest].kind:
+            self.nodes[digest] = replace(self.nodes[digest], kind=kind)
+        self._name(digest, [name])
+        return True
+
+    def _node(self, node: Node) -> None:
+        self.nodes.setdefault(node.digest, node)
+
+    def _name(self, digest: str, names: Iterable[str]) -> None:
+        node = self.nodes[digest]
+        self.nodes[digest] = replace(node, names=tuple(sorted({*node.names, *filter(None, names)})))
+
+
+def _dependencies(item: Evidence) -> list[tuple[str, str, str]]:
+    """Digest, kind and name of everything that provenance names; nothing if it can't be read, or is of a failed try."""
+    try:
+        said = provenance.parse(item.statement)
+    except StatementError:
+        return []
+    return [] if said.failed else [(dep.digest, dep.kind, dep.name) for dep in said.dependencies]
+
+
+def _kind_of(evidence: Iterable[Evidence], digest: str) -> str:
+    kinds = {about.kind for item in evidence for about in item.statement.identities if about.digest == digest}
+    return " / ".join(sorted(kinds - {""}))
+
+
+def _fact(item: Evidence) -> Fact:
+    told = describe(item.statement)
+    return Fact(told.what, told.verdict, told.tone, told.summary, item.signer, item.digest)
