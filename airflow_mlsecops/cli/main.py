@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from airflow_mlsecops import __version__
-from airflow_mlsecops.cli import evidence_blob, evidence_list, evidence_show, keygen, pin, verify
+from airflow_mlsecops.cli import evidence_blob, evidence_list, evidence_show, keygen, oms_sign, oms_verify, pin, verify
 from airflow_mlsecops.cli.arguments import (
     PROGRAM,
     Command,
@@ -31,9 +31,14 @@ COMMANDS: tuple[Command, ...] = (
     evidence_list.COMMAND,
     evidence_show.COMMAND,
     evidence_blob.COMMAND,
+    oms_sign.COMMAND,
+    oms_verify.COMMAND,
     keygen.COMMAND,
 )
-GROUPS = {"evidence": "look at what an evidence store holds"}
+GROUPS = {
+    "evidence": "look at what an evidence store holds",
+    "oms": "sign a model as model_signing does, and verify such signatures",
+}
 _ABOUT = "Pin, verify and explain datasets and models by signed evidence. Works without Airflow."
 
 

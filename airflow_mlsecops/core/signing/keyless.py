@@ -87,6 +87,11 @@ class KeylessSigner:
         self._stamped = check_config(config, log_version, public_instance)
         self._root = SigstoreRoot.from_bytes(config)
 
+    @property
+    def root(self) -> SigstoreRoot:
+        """The trust root of its instance: with it, others verify."""
+        return self._root
+
     def sign(self, statement: Statement) -> VerifiedKeyless:
         """Sign one statement. See :meth:`sign_all`."""
         return self.sign_all([statement])[0]
