@@ -99,6 +99,7 @@ def publish_oms(
 ) -> Published:
     """Sign a pinned model as :func:`~airflow_mlsecops.core.oms.sign.sign_oms` does, and put the signature to its place.
 
+    0. The pinned folder has no ``model.sig`` of its own: what was pinned must not be changed.
     1. What lies there is kept, if it is this signer's good signature over the same statement.
     2. Anything else there is an error, or is replaced if that was asked for.
     3. The place is taken only if it is still as it was found; whoever was quicker is looked at again, from step 1.
@@ -116,6 +117,12 @@ def publish_oms(
         SigningError: if the signer can't sign such a bundle.
         StoreUnavailableError: if the place can't be written to for now.
     """
+    # 0.
+    if pin.artifact.form is Form.TREE and any(entry.name == SIGNATURE_NAME for entry in pin.manifest.entries):
+        raise OmsExistsError(
+            f"the {SIGNATURE_NAME} in {pin.artifact.uri} is no signature of the other files, and so part of the model",
+            "remove it, then pin, check and sign the model again",
+        )
     place = _Place.of(pin.artifact, access or Access())
     for _ in range(_TRIES):
         found = place.look()

@@ -165,6 +165,18 @@ def test_another_file_is_an_error_or_replaced_if_asked(model: Path, there: Calla
     assert verify((model / "model.sig").read_bytes(), model)
 
 
+def test_a_stale_signature_that_was_pinned_is_never_replaced(model: Path) -> None:
+    """It is part of what was checked: without it, the folder would be another artifact."""
+    publish_oms(_pin(model), signer())
+    (model / "config.json").write_bytes(b"{}")
+    stale = (model / "model.sig").read_bytes()
+
+    for replace in (False, True):
+        with pytest.raises(OmsExistsError, match="part of the model"):
+            publish_oms(_pin(model), signer(), replace=replace)
+    assert (model / "model.sig").read_bytes() == stale
+
+
 def test_a_link_is_never_followed(model: Path, tmp_path: Path) -> None:
     pinned = _pin(model)
     (tmp_path / "target").write_bytes(b"")
