@@ -26,7 +26,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> Answer:
-    from airflow_mlsecops.core.oms import publish_oms, read_certificates
+    from airflow_mlsecops.core.oms import publish_oms, read_certificates, unsigned
     from airflow_mlsecops.core.pinning import pin
     from airflow_mlsecops.core.signing import signer_from_uri
 
@@ -34,6 +34,8 @@ def _run(args: argparse.Namespace) -> Answer:
     signer = signer_from_uri(args.signer, given_passphrase(args))
     access = places.access()
     pinned = pin(args.model, kind=Kind.MODEL, access=access)
+    if args.replace:
+        pinned = unsigned(pinned)
     published = publish_oms(pinned, signer, name=args.name, certificates=chain, replace=args.replace, access=access)
     document = {
         "artifact": pinned.artifact.to_dict(),

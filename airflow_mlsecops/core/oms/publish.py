@@ -10,6 +10,7 @@ import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import unquote, urlsplit
@@ -20,6 +21,7 @@ from airflow_mlsecops.core.artifact import Artifact, Form
 from airflow_mlsecops.core.bundle import pre_authentication_encoding
 from airflow_mlsecops.core.digest import Sha256, sha256_bytes
 from airflow_mlsecops.core.errors import ArtifactError, ConfigurationError, EvidenceBrokenError, MlsecopsError
+from airflow_mlsecops.core.manifest import Manifest
 from airflow_mlsecops.core.oms.bundle import MAX_BUNDLE_BYTES, Method, OmsBundle
 from airflow_mlsecops.core.oms.certificates import der
 from airflow_mlsecops.core.oms.keyless import keyless_verifier
@@ -71,6 +73,20 @@ def signature_uri(artifact: Artifact) -> str:
     The file's name is part of it, because several models can lie in one folder.
     """
     return artifact.uri + (SIGNATURE_NAME if artifact.form is Form.TREE else ".sig")
+
+
+def unsigned(pin: Pin) -> Pin:
+    """A pinned folder as it will be without the ``model.sig`` in it, for whoever has just pinned it to sign it anew.
+
+    Raises:
+        ArtifactRefusedError: if there is nothing else in it.
+    """
+    kept = [entry for entry in pin.manifest.entries if entry.name != SIGNATURE_NAME]
+    if pin.artifact.form is Form.FILE or len(kept) == len(pin.manifest.entries):
+        return pin
+    manifest = Manifest.of(kept)
+    artifact = replace_fields(pin.artifact, digest=manifest.digest, size=manifest.size, files=len(kept), versions="")
+    return Pin(artifact, manifest)
 
 
 def published_oms(artifact: Artifact, access: Access | None = None) -> bytes:
