@@ -10,7 +10,17 @@ from functools import partial
 from typing import Any
 
 from airflow_mlsecops import __version__
-from airflow_mlsecops.cli import evidence_blob, evidence_list, evidence_show, keygen, oms_sign, oms_verify, pin, verify
+from airflow_mlsecops.cli import (
+    evidence_blob,
+    evidence_list,
+    evidence_show,
+    export,
+    keygen,
+    oms_sign,
+    oms_verify,
+    pin,
+    verify,
+)
 from airflow_mlsecops.cli.arguments import (
     PROGRAM,
     Command,
@@ -33,6 +43,7 @@ COMMANDS: tuple[Command, ...] = (
     evidence_blob.COMMAND,
     oms_sign.COMMAND,
     oms_verify.COMMAND,
+    export.COMMAND,
     keygen.COMMAND,
 )
 GROUPS = {

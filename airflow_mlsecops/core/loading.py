@@ -160,21 +160,26 @@ def open_verified(
         else:
             answer = verify_release(pinned.artifact, store, trust, policy, at)
         # 3.
-        if not answer:
-            raise _refusal(answer)
+        refuse(answer)
     except BaseException:
         stack.close()
         raise
     return VerifiedBytes(answer, pinned.manifest, path, stack)
 
 
-def _refusal(answer: Verification) -> NotVerifiedError:
-    reasons = answer.decision.reasons
-    return NotVerifiedError(
-        f"{answer.artifact} at {answer.artifact.uri} is not to be used: {'; '.join(map(str, reasons))}",
-        "don't load it; `mlsecops verify` shows all the evidence",
-        reasons,
-    )
+def refuse(answer: Verification) -> None:
+    """Turn a NO into an error.
+
+    Raises:
+        NotVerifiedError: on a NO, with its reasons.
+    """
+    if not answer:
+        reasons = answer.decision.reasons
+        raise NotVerifiedError(
+            f"{answer.artifact} at {answer.artifact.uri} is not to be used: {'; '.join(map(str, reasons))}",
+            "don't load it; `mlsecops verify` shows all the evidence",
+            reasons,
+        )
 
 
 def _on_disk(uri: str, kind: Kind, access: Access | None, stack: ExitStack) -> tuple[Pin, Path]:

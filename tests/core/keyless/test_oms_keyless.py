@@ -82,7 +82,14 @@ def test_model_signing_verifies_ours(
     signature.write_bytes(bundles[version])
 
     def verifies(identity: str) -> bool:
-        how = ["--signature", signature, "--trust_config", config, "--identity_provider", sigstore.issuer.url]
+        how: list[str | Path] = [
+            "--signature",
+            signature,
+            "--trust_config",
+            config,
+            "--identity_provider",
+            sigstore.issuer.url,
+        ]
         done = run_model_signing("verify", "sigstore", model, *how, "--identity", identity)
         assert ("Verification succeeded" in done.stdout) == (done.returncode == 0), done.stderr
         return done.returncode == 0

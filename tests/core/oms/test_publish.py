@@ -19,6 +19,7 @@ from airflow_mlsecops.core.oms import (
     verify_oms,
 )
 from airflow_mlsecops.core.oms import publish as publish_module
+from airflow_mlsecops.core.oms import sign as sign_module
 from airflow_mlsecops.core.oms.errors import OmsFilesError
 from airflow_mlsecops.core.pinning import Access, Pin, pin, verified_copy
 from tests.support.oms_models import FILES, signed, signer, stranger, verify, write_model
@@ -190,7 +191,7 @@ def test_a_link_is_never_followed(model: Path, tmp_path: Path) -> None:
 def test_whoever_is_quicker_is_looked_at_again(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pinned = _pin(model)
     rival = signed(model)
-    real = publish_module.sign_oms
+    real = sign_module.sign_oms
 
     def slow(*args: Any, **kwargs: Any) -> bytes:
         if not (model / "model.sig").exists():
@@ -209,7 +210,7 @@ def test_a_replacement_that_somebody_changed_meanwhile_is_not_overwritten(
 ) -> None:
     pinned, place = _pin(model), model / "model.sig"
     place.write_bytes(b"0")
-    real, seen = publish_module.sign_oms, list[bytes]()
+    real, seen = sign_module.sign_oms, list[bytes]()
 
     def slow(*args: Any, **kwargs: Any) -> bytes:
         seen.append(place.read_bytes())
