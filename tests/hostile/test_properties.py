@@ -1,0 +1,126 @@
+"""Whatever single bit is flipped, in the artifact or in what vouches for it: the answer is NO."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_mlsecops.core.artifact import Kind
+from airflow_mlsecops.core.errors import MlsecopsError
+from airflow_mlsecops.core.export import Documents, collect, write_export
+from airflow_mlsecops.core.loading import NotVerifiedError, open_verified
+from airflow_mlsecops.core.oms import publish_oms, verify_oms
+from airflow_mlsecops.core.oms.errors import OmsFilesError
+from airflow_mlsecops.core.pinning import Pin, pin
+from airflow_mlsecops.core.policy import ReleasePolicy
+from airflow_mlsecops.core.store.archive import open_export
+from airflow_mlsecops.core.store.local import LocalBackend
+from airflow_mlsecops.core.store.tar import read_index
+from airflow_mlsecops.core.verification import verify_release, verify_signature
+from tests.support.evidence import NOW, MemoryBackend, World, policy_bytes, trust_bytes
+from tests.support.oms_models import FILES, signer, write_model
+from tests.support.oms_pki import DURING
+
+POLICY = policy_bytes({"evidence": "signature", "of": "model"})
+RULES = ReleasePolicy.from_bytes(POLICY)
+ONE_PLACE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_model(tmp_path / "digits")
+
+
+def flipped(data: bytes, draw: Callable[[st.SearchStrategy[int]], int]) -> bytes:
+    """``data`` with one bit changed, anywhere."""
+    changed = bytearray(data)
+    changed[draw(st.integers(0, len(data) - 1))] ^= 1 << draw(st.integers(0, 7))
+    return bytes(changed)
+
+
+@ONE_PLACE
+@given(data=st.data())
+def test_a_bit_of_any_file(model: Path, tmp_path: Path, data: st.DataObject) -> None:
+    write_model(model)
+    (model / "model.sig").unlink(missing_ok=True)
+    pinned = pin(str(model), kind=Kind.MODEL)
+    world = World(backend=MemoryBackend(), model=pinned.artifact)
+    world.sign()
+    world.release(RULES)
+    bundle = publish_oms(pinned, signer()).bundle
+    name = data.draw(st.sampled_from([name for name, content in FILES.items() if content]))
+    (model / name).write_bytes(flipped(FILES[name], data.draw))
+
+    with pytest.raises(OmsFilesError):
+        verify_oms(bundle, model, trust=signer().public_key, at=DURING)
+    with pytest.raises(NotVerifiedError):
+        open_verified(str(model), world.store, world.trust, RULES, NOW)
+    with pytest.raises(NotVerifiedError):
+        open_verified(str(model), world.store, world.trust, None, NOW)
+
+
+@ONE_PLACE
+@given(data=st.data())
+def test_a_bit_of_the_signature_beside_it(model: Path, data: st.DataObject) -> None:
+    write_model(model)
+    place = model / "model.sig"
+    place.unlink(missing_ok=True)
+    pinned = pin(str(model), kind=Kind.MODEL)
+    bundle = flipped(publish_oms(pinned, signer()).bundle, data.draw)
+    place.chmod(0o644)
+    place.write_bytes(bundle)
+
+    with pytest.raises(MlsecopsError):
+        verify_oms(bundle, model, trust=signer().public_key, at=DURING)
+
+
+@ONE_PLACE
+@given(data=st.data())
+def test_a_bit_of_the_evidence(data: st.DataObject) -> None:
+    backend = MemoryBackend()
+    world = World(backend=backend)
+    world.sign()
+    world.release(RULES)
+    key = data.draw(st.sampled_from(sorted(backend.objects)))
+    backend.objects[key] = flipped(backend.objects[key], data.draw)
+
+    assert not verify_release(world.model, world.store, world.trust, RULES, NOW)
+    assert not verify_signature(world.model, world.store, world.trust, NOW)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pin, Path]:
+    folder = tmp_path_factory.mktemp("export")
+    (folder / "evidence").mkdir()
+    (folder / "model.bin").write_bytes(b"weights")
+    pinned = pin(str(folder / "model.bin"), kind=Kind.MODEL)
+    world = World(backend=LocalBackend(folder / "evidence"), model=pinned.artifact)
+    world.sign()
+    world.release(RULES)
+    write_export(collect(pinned, world.store, Documents(trust_bytes(), POLICY), NOW), folder / "good.tar")
+    return pinned, folder / "good.tar"
+
+
+@ONE_PLACE
+@given(data=st.data())
+def test_a_bit_of_an_export(exported: tuple[Pin, Path], tmp_path: Path, data: st.DataObject) -> None:
+    """Of the bundles, and of all that holds the archive together; the other files are for people and other tools."""
+    pinned, good = exported
+    archive = good.read_bytes()
+    index = read_index(io.BytesIO(archive))
+    for_people = [m for name, m in index.items() if not name.startswith("bundles/")]
+    held = [at for at in range(len(archive)) if not any(m.offset <= at < m.offset + m.size for m in for_people)]
+    changed = bytearray(archive)
+    changed[data.draw(st.sampled_from(held))] ^= 1 << data.draw(st.integers(0, 7))
+    (tmp_path / "spoilt.tar").write_bytes(bytes(changed))
+
+    try:
+        store = open_export(tmp_path / "spoilt.tar")
+    except MlsecopsError:
+        return
+    assert not verify_release(pinned.artifact, store, World().trust, RULES, NOW)
