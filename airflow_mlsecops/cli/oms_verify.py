@@ -125,8 +125,8 @@ def _bytes(path: str, what: str) -> bytes:
 COMMAND = Command(
     path=("oms", "verify"),
     summary="verify a model against an OMS v1.0 signature",
-    usage="MODEL (--key PEM | --certificate-roots PEM | --sigstore FILE --identity ID --issuer URL)\n"
-    "                           [--signature FILE] [--ignore NAME]… [--name NAME]",
+    usage="MODEL [--key PEM | --certificate-roots PEM | --sigstore FILE --identity ID --issuer URL]\n"
+    "                           [--certificate-name NAME]… [--signature FILE] [--ignore NAME]… [--name NAME]",
     description=(
         "Hash the model, and answer YES (exit 0) if its files are exactly those that the signature lists and\n"
         "somebody trusted signed it; otherwise NO (exit 1) with the reason. It needs no network.\n\n"

@@ -140,7 +140,7 @@ def _lines(answer: Verification, policy: ReleasePolicy | None, document: dict[st
 COMMAND = Command(
     path=("verify",),
     summary="say whether an artifact is signed and released",
-    usage="ARTIFACT (--store ROOT | --evidence FILE) --trust FILE [--policy FILE] [--kind model|dataset]",
+    usage="ARTIFACT [--store ROOT | --evidence FILE] --trust FILE [--policy FILE] [--kind model|dataset]",
     description=(
         "Hash the artifact, read what the store holds about those bytes, check every signature against the\n"
         "trust policy, and answer YES (exit 0) or NO (exit 1) with the reasons.\n\n"
