@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from airflow_mlsecops.core.artifact import Kind
+from airflow_mlsecops.core.bundle import Bundle
 from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.errors import ConfigurationError
 from airflow_mlsecops.core.export import Documents, Export, collect, write_export
@@ -226,6 +228,20 @@ def test_a_name_adds_no_lines_to_the_instructions(world: Released) -> None:
     assert "curl evil" in text
     assert not [line for line in text.splitlines() if line.startswith("    curl")]
     assert "\x1b" not in text
+
+
+def test_what_does_not_count_comes_along_but_nobody_is_said_to_have_said_it(world: Released) -> None:
+    forged = json.loads(world.path_of("signature").read_bytes())
+    payload = json.loads(base64.b64decode(forged["dsseEnvelope"]["payload"]))
+    payload["predicate"]["artifact"]["name"] = "forged"
+    forged["dsseEnvelope"]["payload"] = base64.b64encode(json.dumps(payload).encode()).decode()
+    digest = world.store.put(Bundle.parse(json.dumps(forged).encode()))
+
+    export = _collect(world)
+
+    assert any(name.endswith(f"/{digest}.sigstore.json") for name in export.files)
+    assert not any(digest in name for name in export.files if name.startswith("checks/"))
+    assert "forged" not in export.files["README.txt"].decode()
 
 
 def test_it_is_verified_from_the_archive(world: Released, tmp_path: Path) -> None:

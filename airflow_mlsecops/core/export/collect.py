@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -11,7 +11,8 @@ from airflow_mlsecops.core.bundle import Bundle, pre_authentication_encoding
 from airflow_mlsecops.core.canonical import canonical_json
 from airflow_mlsecops.core.digest import sha256_bytes
 from airflow_mlsecops.core.errors import EvidenceNotFoundError, StatementError
-from airflow_mlsecops.core.export.readme import Signed, readme
+from airflow_mlsecops.core.export.commands import Certified, Signed
+from airflow_mlsecops.core.export.readme import readme
 from airflow_mlsecops.core.loading import refuse
 from airflow_mlsecops.core.log.entry import Entry
 from airflow_mlsecops.core.log.reader import LogReader
@@ -52,17 +53,45 @@ class Export:
 
 @dataclass
 class _Collector:
+    """What was taken from the store so far.
+
+    Attributes:
+        store: where from.
+        files: name in the export -> bytes.
+        missing: addresses of blobs that aren't there.
+        keys: name in the export of each bundle -> the bundle.
+    """
+
     store: EvidenceStore
     files: dict[str, bytes] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
+    keys: dict[str, Bundle] = field(default_factory=dict)
 
-    def blob(self, digest: str) -> bytes | None:
-        """Take a blob along; say what it is, if it is there."""
-        try:
-            self.files[f"blobs/{digest}"] = self.store.get_blob(digest)
-        except EvidenceNotFoundError:
-            self.missing.add(digest)
-        return self.files.get(f"blobs/{digest}")
+    def bundles(self, subjects: Iterable[str]) -> dict[str, Bundle]:
+        """Take every bundle about the subjects along; by digest."""
+        for subject in sorted(subjects):
+            for found in self.store.find(subject):
+                if found.bundle is not None:
+                    self.files[found.key], self.keys[found.key] = found.bundle.raw, found.bundle
+        return {bundle.digest: bundle for bundle in self.keys.values()}
+
+    def blobs(self, subjects: Collection[str], *, every_blob: bool) -> None:
+        """Take what the bundles name along: blobs, and of subjects that are trees their manifests."""
+        statements = [bundle.statement for bundle in self.keys.values()]
+        named = {digest for statement in statements for digest in _named(statement, every_blob)}
+        identities = {identity for statement in statements for identity in statement.identities}
+        trees = {item.digest for item in identities if item.form == Form.TREE.value and item.digest in subjects}
+        for digest in sorted(named | trees):
+            try:
+                self.files[f"blobs/{digest}"] = self.store.get_blob(digest)
+            except EvidenceNotFoundError:
+                self.missing.add(digest)
+
+    def manifest(self, pinned: Pin) -> None:
+        """The model's own manifest is at hand, whether the store has it or not."""
+        self.files[f"blobs/{pinned.artifact.digest}"] = pinned.manifest.to_bytes()
+        self.missing.discard(pinned.artifact.digest)
+        self.files["model.sha256"] = _sums({entry.name: entry.sha256 for entry in pinned.manifest.entries})
 
 
 def collect(
@@ -80,7 +109,7 @@ def collect(
     2. Every bundle about the model and its data sets comes along, byte for byte, also those that don't count.
     3. With them the blobs that they name: manifests, full reports, OMS signatures; on request also the rows that
        controls listed, which say something about the data.
-    4. Beside each bundle that a trusted key signed: the signed bytes and the signature, as OpenSSL takes them.
+    4. Beside each bundle that counts and that a key signed: the signed bytes and the signature, for OpenSSL.
     5. Both policies, the signers' public keys and, from a log, its checkpoint and each bundle's proof of inclusion.
 
     Args:
@@ -102,25 +131,16 @@ def collect(
     trust, policy = TrustPolicy.from_bytes(documents.trust), ReleasePolicy.from_bytes(documents.policy)
     answer = verify_release(pinned.artifact, store, trust, policy, now)
     refuse(answer)
-    # 2.
+    # 2. and 3.
     collector = _Collector(store)
-    bundles: dict[str, Bundle] = {}
-    for subject in answer.dossier.sets:
-        for found in store.find(subject):
-            if found.bundle is not None:
-                collector.files[found.key] = found.bundle.raw
-                bundles[found.digest] = found.bundle
-    # 3.
-    for digest in sorted({digest for bundle in bundles.values() for digest in _named(bundle.statement, every_blob)}):
-        collector.blob(digest)
-    for subject in _trees(answer.dossier.sets, bundles):
-        collector.blob(subject)
+    bundles = collector.bundles(answer.dossier.sets)
+    collector.blobs(answer.dossier.sets, every_blob=every_blob)
     if pinned.artifact.form is Form.TREE:
-        collector.files[f"blobs/{pinned.artifact.digest}"] = pinned.manifest.to_bytes()
-        collector.missing.discard(pinned.artifact.digest)
-        collector.files["model.sha256"] = _sums({e.name: e.sha256 for e in pinned.manifest.entries})
+        collector.manifest(pinned)
     # 4. and 5.
-    signed = [item for digest in sorted(bundles) if (item := _signed(bundles[digest], trust)) is not None]
+    counted = {item.digest for item in answer.dossier.verified}
+    signed = [item for digest in sorted(counted) if (item := _signed(bundles.get(digest), trust)) is not None]
+    certified = [one for key in collector.keys if (one := _certified(key, collector, counted)) is not None]
     for item in signed:
         collector.files[item.pae] = pre_authentication_encoding(item.bundle.statement.payload)
         collector.files[item.signature] = item.bundle.signature
@@ -129,11 +149,11 @@ def collect(
         collector.files.update(_proofs(log, bundles))
     collector.files |= {"trust.yaml": documents.trust, "policy.yaml": documents.policy}
     collector.files["artifact.json"] = canonical_json(_artifact(answer.artifact))
-    oms = _oms(bundles, collector.files)
-    files = dict(collector.files)
+    files, missing = dict(collector.files), tuple(sorted(collector.missing))
     files["SHA256SUMS"] = _sums({name: sha256_bytes(data) for name, data in files.items()})
-    files["README.txt"] = readme(answer, policy, signed, oms, tuple(sorted(collector.missing)), files).encode()
-    return Export(answer, files, tuple(sorted(collector.missing)))
+    oms = _oms(bundles, files)
+    files["README.txt"] = readme(answer, policy, signed, certified, oms, missing, files).encode()
+    return Export(answer, files, missing)
 
 
 def _artifact(artifact: Artifact) -> dict[str, object]:
@@ -142,10 +162,15 @@ def _artifact(artifact: Artifact) -> dict[str, object]:
     return {key: told[key] for key in ("name", "kind", "form", "digest", "size", "files")}
 
 
-def _signed(bundle: Bundle, trust: TrustPolicy) -> Signed | None:
-    """A bundle by a trusted key; those by certificates are verified whole, with a Sigstore client."""
-    signer = trust.signers.get(bundle.key_hint)
-    return None if signer is None else Signed(bundle, signer.name, signer.key)
+def _signed(bundle: Bundle | None, trust: TrustPolicy) -> Signed | None:
+    """A bundle that counts, if a key signed it."""
+    signer = None if bundle is None else trust.signers.get(bundle.key_hint)
+    return None if bundle is None or signer is None else Signed(bundle, signer.name, signer.key)
+
+
+def _certified(key: str, collector: _Collector, counted: Collection[str]) -> Certified | None:
+    bundle = collector.keys[key]
+    return Certified.of(bundle, key, counts=bundle.digest in counted) if bundle.certificate else None
 
 
 def _named(statement: Statement, every_blob: bool) -> Iterator[str]:
@@ -155,6 +180,7 @@ def _named(statement: Statement, every_blob: bool) -> Iterator[str]:
             extension = mapping(statement.predicate, CONTROL_RUN)
             yield digest_set(mapping(extension, "report"))
             if every_blob:
+                # Row lists and the like.
                 yield from (digest_set(item) for item in objects(extension, "blobs"))
         elif statement.predicate_type == SIGNATURE.uri:
             oms = signature_predicate.parse(statement).oms
@@ -162,12 +188,6 @@ def _named(statement: Statement, every_blob: bool) -> Iterator[str]:
                 yield oms
     except StatementError:
         return
-
-
-def _trees(subjects: Mapping[str, object], bundles: Mapping[str, Bundle]) -> list[str]:
-    """The subjects that are trees: their digests are the addresses of their manifests."""
-    identities = {identity for bundle in bundles.values() for identity in bundle.statement.identities}
-    return sorted({item.digest for item in identities if item.form == Form.TREE.value and item.digest in subjects})
 
 
 def _oms(bundles: Mapping[str, Bundle], files: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -7,69 +7,19 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from airflow_mlsecops.core.artifact import Artifact, Form
-from airflow_mlsecops.core.bundle import Bundle
-from airflow_mlsecops.core.errors import MlsecopsError
-from airflow_mlsecops.core.oms.bundle import Method, OmsBundle
+from airflow_mlsecops.core.export.commands import Certified, Signed, model_signing_command, shown
 from airflow_mlsecops.core.policy import ReleasePolicy
-from airflow_mlsecops.core.signing.keys import PublicKey, curve_hash
 from airflow_mlsecops.core.telling import describe
 from airflow_mlsecops.core.verification import Verification
-
-
-@dataclass(frozen=True)
-class Signed:
-    """A bundle with the key that signed it, and the names of what OpenSSL needs to verify it."""
-
-    bundle: Bundle
-    signer: str
-    public_key: PublicKey
-
-    @property
-    def pae(self) -> str:
-        """The bytes that were signed: DSSE's pre-authentication encoding of the statement."""
-        return f"checks/{self.bundle.digest}.pae"
-
-    @property
-    def signature(self) -> str:
-        """The bare signature."""
-        return f"checks/{self.bundle.digest}.sig"
-
-    @property
-    def key(self) -> str:
-        """The public key, PEM; its name is the SHA-256 of its content, which bundles have as the key's hint."""
-        return f"keys/{self.public_key.hint}.pem"
-
-    @property
-    def scheme(self) -> str:
-        """What securesystemslib calls signatures like this one."""
-        public = serialization.load_pem_public_key(self.public_key.pem.encode())
-        if isinstance(public, ed25519.Ed25519PublicKey):
-            return "ed25519"
-        if isinstance(public, ec.EllipticCurvePublicKey):
-            return f"ecdsa-sha2-nistp{public.curve.key_size}"
-        return "rsa-pkcs1v15-sha256"
-
-    @property
-    def command(self) -> str:
-        """Verifies the signature with OpenSSL."""
-        public = serialization.load_pem_public_key(self.public_key.pem.encode())
-        if isinstance(public, ed25519.Ed25519PublicKey):
-            files = f"-inkey {self.key} -sigfile {self.signature} -in {self.pae}"
-            return f"openssl pkeyutl -verify -pubin -rawin {files}"
-        name = curve_hash(public.curve).name if isinstance(public, ec.EllipticCurvePublicKey) else "sha256"
-        return f"openssl dgst -{name} -verify {self.key} -signature {self.signature} {self.pae}"
 
 
 def readme(
     answer: Verification,
     policy: ReleasePolicy,
     signed: Sequence[Signed],
+    certified: Sequence[Certified],
     oms: Mapping[str, bytes],
     missing: Sequence[str],
     files: Mapping[str, bytes],
@@ -80,6 +30,7 @@ def readme(
         answer: the YES that the export is about.
         policy: the release policy.
         signed: the bundles whose keys are known.
+        certified: the bundles with a certificate.
         oms: OMS signatures by their names in the export.
         missing: addresses of blobs that are named, but not there.
         files: everything else in the export.
@@ -89,6 +40,7 @@ def readme(
         "THE BYTES": _bytes(artifact),
         "THE SIGNATURES, WITH OPENSSL": _signatures(signed),
         "THE SAME, WITH SECURESYSTEMSLIB": _library(signed),
+        "THE SIGNATURES BY IDENTITY, WITH SIGSTORE-PYTHON": _by_identity(certified),
         "THE MODEL, WITH MODEL_SIGNING": _model_signing(artifact, signed, oms),
         "ALL OF IT, WITH AIRFLOW-MLSECOPS": _ours(artifact, files),
         "WHAT IS IN HERE": _contents(missing, files),
@@ -99,20 +51,15 @@ def readme(
     return "\n\n".join(part.strip("\n") for part in numbered) + "\n"
 
 
-def _shown(text: str) -> str:
-    """Text from a statement, in one line: a name must not be able to add lines of its own to the instructions."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-
-
 def _head(answer: Verification, policy: ReleasePolicy) -> str:
     artifact = answer.artifact
     times = [line for line in answer.decision.satisfied if line.startswith("released at")]
     return f"""\
-EVIDENCE ABOUT {str(artifact.kind).upper()} {_shown(artifact.name)}
+EVIDENCE ABOUT {str(artifact.kind).upper()} {shown(artifact.name)}
 sha256 {artifact.digest}
 
-Released under policy {_shown(policy.name)} (policy.yaml, sha256 {policy.digest}).
-{_shown("; ".join(times))}
+Released under policy {shown(policy.name)} (policy.yaml, sha256 {policy.digest}).
+{shown("; ".join(times))}
 
 Everything in this file was copied byte by byte from an evidence store. Believe none of it before you have checked the
 signatures with keys that you got from their owners: those in keys/ are copies, named by their own SHA-256, and whoever
@@ -148,7 +95,7 @@ def _signatures(signed: Sequence[Signed]) -> str:
     ]
     for item in signed:
         said = describe(item.bundle.statement)
-        lines += ["", f"{_shown(item.signer)} says: {_shown(said.line)}", "", f"    {item.command}"]
+        lines += ["", f"{shown(item.signer)} says: {shown(said.line)}", "", f"    {item.command}"]
     return "\n".join(lines)
 
 
@@ -179,26 +126,29 @@ securesystemslib cryptography`) verifies the envelopes; it stops with an error a
     END"""
 
 
+def _by_identity(certified: Sequence[Certified]) -> str:
+    if not certified:
+        return ""
+    lines = [
+        "These were signed keyless: a certificate names the signer, and a transparency log has it. sigstore-python",
+        "(`pip install sigstore`) verifies them offline; TRUST_CONFIG is the client trust configuration of the instance",
+        "that you trust. Compare the identities with those that you expect.",
+    ]
+    for item in certified:
+        note = "" if item.counts else " (didn't count for the release)"
+        lines += ["", f"{shown(str(item.identity))} says: {shown(describe(item.bundle.statement).line)}{note}"]
+        lines += ["", f"    {item.command}"]
+    return "\n".join(lines)
+
+
 def _model_signing(artifact: Artifact, signed: Sequence[Signed], oms: Mapping[str, bytes]) -> str:
     keys = {item.public_key.hint: item.key for item in signed}
-    commands = []
-    for name, data in oms.items():
-        try:
-            bundle = OmsBundle.parse(data)
-        except MlsecopsError:
-            continue
-        if bundle.method is Method.KEY and bundle.key_hint in keys:
-            commands.append(
-                f"    model_signing verify key MODEL --signature {name} --public_key {keys[bundle.key_hint]}"
-            )
+    commands = [f"    {command}" for name, data in oms.items() if (command := model_signing_command(name, data, keys))]
     if not commands:
         return ""
     note = "" if artifact.form is Form.TREE else "\nThe file has to have the name under which it was signed."
-    return (
-        "The model also has an OpenSSF Model Signing v1.0 signature (`pip install model-signing`):\n\n"
-        + "\n".join(commands)
-        + note
-    )
+    told = "The model also has an OpenSSF Model Signing v1.0 signature (`pip install model-signing`):\n\n"
+    return told + "\n".join(commands) + note
 
 
 def _ours(artifact: Artifact, files: Mapping[str, bytes]) -> str:
