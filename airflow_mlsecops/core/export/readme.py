@@ -131,8 +131,8 @@ def _by_identity(certified: Sequence[Certified]) -> str:
         return ""
     lines = [
         "These were signed keyless: a certificate names the signer, and a transparency log has it. sigstore-python",
-        "(`pip install sigstore`) verifies them offline; TRUST_CONFIG is the client trust configuration of the instance",
-        "that you trust. Compare the identities with those that you expect.",
+        "(`pip install sigstore`) verifies them offline; TRUST_CONFIG is the client trust configuration of the",
+        "instance that you trust. Compare the identities with those that you expect.",
     ]
     for item in certified:
         note = "" if item.counts else " (didn't count for the release)"
