@@ -94,6 +94,13 @@ class TestWithoutAirflow:
         (released.data / "a.csv").write_text("x,y\n")
         assert run(tmp_path, bare / "mlsecops", *question).returncode == 1
 
+    def test_what_is_missing_is_named(self, bare: Path, released: Released, tmp_path: Path) -> None:
+        who = ["--identity", "me", "--issuer", "you"]
+        done = run(
+            tmp_path, bare / "mlsecops", "oms", "verify", released.data, "--sigstore", released.trust, *who, before=()
+        )
+        assert (done.returncode, "[missing-extra]" in done.stderr) == (2, True), done.stderr
+
     def test_load_the_verified_bytes(self, bare: Path, released: Released, tmp_path: Path) -> None:
         need_network_cut()
         code = """

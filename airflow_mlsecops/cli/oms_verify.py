@@ -104,6 +104,9 @@ def _trust(args: argparse.Namespace) -> OmsTrust:
         return CertificateTrust.from_pem(_bytes(args.certificate_roots, "roots"), args.certificate_name or ())
     if not keyless:
         raise UsageError("nobody is trusted", _WAYS)
+    from airflow_mlsecops.core.oms.keyless import need_sigstore
+
+    need_sigstore()
     from airflow_mlsecops.core.signing.keyless_root import SigstoreRoot
     from airflow_mlsecops.core.signing.keyless_verify import KeylessIdentity
 

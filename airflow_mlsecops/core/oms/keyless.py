@@ -14,13 +14,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from airflow_mlsecops.core.errors import TrustError
+from airflow_mlsecops.core.errors import MissingExtraError, TrustError
 
 if TYPE_CHECKING:
     from airflow_mlsecops.core.signing.keyless_root import SigstoreRoot
     from airflow_mlsecops.core.signing.keyless_verify import KeylessIdentity
+
+
+def need_sigstore() -> None:
+    """Check that what verifies keyless signatures is there.
+
+    Raises:
+        MissingExtraError: if it isn't.
+    """
+    if find_spec("sigstore") is None:
+        raise MissingExtraError("keyless signatures need sigstore, which isn't installed", "pip install sigstore")
 
 
 def keyless_verifier(root: SigstoreRoot, allowed: Collection[KeylessIdentity]) -> Callable[[bytes], str]:
@@ -35,7 +46,9 @@ def keyless_verifier(root: SigstoreRoot, allowed: Collection[KeylessIdentity]) -
 
     Raises:
         TrustError: if nobody is allowed.
+        MissingExtraError: if sigstore-python isn't installed.
     """
+    need_sigstore()
     from airflow_mlsecops.core.signing.keyless_verify import verify_keyless
 
     if not allowed:
