@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_mlsecops.core.store import EvidenceStore
     from airflow_mlsecops.core.trust import TrustPolicy
 
-_DIGEST = re.compile(r"(sha256:)?[0-9a-f]{64}\Z")
+DIGEST = re.compile(r"(sha256:)?[0-9a-f]{64}\Z")
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def _digest(subject: str) -> str:
     """A digest is taken as it is; everything else is hashed where it lies."""
     from airflow_mlsecops.core.pinning import pin
 
-    if _DIGEST.match(subject):
+    if DIGEST.match(subject):
         return subject.removeprefix("sha256:")
     return pin(subject, access=places.access()).artifact.digest
 
@@ -76,7 +76,7 @@ def _subjects(store: EvidenceStore, trust: TrustPolicy | None) -> Answer:
     found: list[dict[str, Any]] = []
     for subject in store.subjects():
         # Whoever can write to the store can make folders in it; one with another name is no subject.
-        rows = _rows(store, subject, trust) if _DIGEST.match(subject) else []
+        rows = _rows(store, subject, trust) if DIGEST.match(subject) else []
         bundles = [row.found.bundle for row in rows if row.found.bundle and (trust is None or row.counts)]
         names = {name for bundle in bundles for name, digest in bundle.statement.subjects if digest == subject}
         found.append(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_mlsecops.cli import places
 from airflow_mlsecops.cli.arguments import Command, UsageError, add_setting, needed
+from airflow_mlsecops.cli.evidence_list import DIGEST
 from airflow_mlsecops.cli.exit_codes import ExitCode
 from airflow_mlsecops.cli.output import Answer, Line, Style, Styled
 from airflow_mlsecops.core.artifact import Kind
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("release", metavar="RELEASE", help="the released model: a path, file:///path or s3://…")
+    parser.add_argument(
+        "release", metavar="RELEASE", help="the released model: a path, file:///path, s3://…, or its SHA-256"
+    )
     parser.add_argument("--output", metavar="FILE", required=True, help="the archive to write; must not exist")
     add_setting(parser, "store")
     add_setting(parser, "trust")
@@ -34,16 +37,22 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace) -> Answer:
     """Files first, because they are quick to be found wrong; then hash; then verify; then write."""
     from airflow_mlsecops.core.clock import utcnow
-    from airflow_mlsecops.core.export import Documents, collect, write_export
+    from airflow_mlsecops.core.digest import parse_sha256
+    from airflow_mlsecops.core.export import Documents, collect, pin_of_release, write_export
     from airflow_mlsecops.core.loading import NotVerifiedError
     from airflow_mlsecops.core.pinning import pin
+    from airflow_mlsecops.core.trust import TrustPolicy
 
     documents = Documents(
         places.read_document(needed(args, "trust"), "trust"), places.read_document(needed(args, "policy"), "policy")
     )
     store = places.open_evidence(needed(args, "store"))
     log = _log(args, store)
-    pinned = pin(args.release, kind=Kind.MODEL, access=places.access())
+    if DIGEST.match(args.release):
+        trust, digest = TrustPolicy.from_bytes(documents.trust), parse_sha256(args.release.removeprefix("sha256:"))
+        pinned = pin_of_release(digest, store, trust, utcnow())
+    else:
+        pinned = pin(args.release, kind=Kind.MODEL, access=places.access())
     try:
         export = collect(pinned, store, documents, utcnow(), log=log, every_blob=args.every_blob)
     except NotVerifiedError as error:
@@ -52,16 +61,16 @@ def _run(args: argparse.Namespace) -> Answer:
         lines: list[Line] = [[Styled("NO", Style.BAD), told]]
         lines += [f"  {reason}" for reason in error.reasons]
         return Answer(ExitCode.NO, {"exported": False, "reasons": reasons}, lines)
-    digest = write_export(export, Path(args.output))
+    written = write_export(export, Path(args.output))
     document = {
         "exported": True,
         "file": args.output,
-        "sha256": digest,
+        "sha256": written,
         "artifact": pinned.artifact.to_dict(),
         "files": len(export.files),
         "missing": list(export.missing),
     }
-    return Answer(ExitCode.YES, document, _lines(export, args.output, digest))
+    return Answer(ExitCode.YES, document, _lines(export, args.output, written))
 
 
 def _lines(export: Export, path: str, digest: str) -> list[Line]:

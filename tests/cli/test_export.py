@@ -9,9 +9,11 @@ import pytest
 
 from airflow_mlsecops.core.log import EvidenceLog, LogTrust
 from airflow_mlsecops.core.log.entry import Entry
+from airflow_mlsecops.core.pinning import pin
 from airflow_mlsecops.core.store.local import LocalBackend
 from tests.cli.conftest import Ran, Run
 from tests.cli.released import Released, flip_a_byte
+from tests.support.oms_models import write_model
 
 
 @pytest.fixture
@@ -59,6 +61,32 @@ def test_what_is_not_released_is_not_exported(run: Run, world: Released, archive
     assert refused.out.splitlines()[0] == "NO  model.bin is not released; nothing was written"
     assert "[not-released]" in refused.out
     assert export(run, world, archive, "--json").json["reasons"][0]["code"] == "not-released"
+    assert not archive.exists()
+
+
+@pytest.mark.parametrize("folder", [False, True], ids=["file", "folder"])
+@pytest.mark.parametrize("prefix", ["", "sha256:"])
+def test_a_release_by_its_digest_makes_the_same_file(
+    run: Run, world: Released, archive: Path, prefix: str, folder: bool
+) -> None:
+    if folder:
+        world.model.unlink()
+        write_model(world.model)
+        world.store.put_blob(pin(str(world.model)).manifest.to_bytes())
+    world.run_pipeline()
+    assert export(run, world, archive).code == 0
+    options = [*world.options, "--policy", world.policy, "--output", archive.with_name("by-digest.tar")]
+
+    assert run("export", prefix + world.model_artifact.digest, *options).code == 0
+    assert archive.with_name("by-digest.tar").read_bytes() == archive.read_bytes()
+
+
+def test_a_digest_that_nobody_judged(run: Run, released: Released, archive: Path) -> None:
+    options = [*released.options, "--policy", released.policy, "--output", archive]
+
+    assert run("export", "0" * 64, *options).code == 1
+    released.write_trust({"pipeline": ("sign",)})
+    assert run("export", released.model_artifact.digest, *options).code == 1
     assert not archive.exists()
 
 

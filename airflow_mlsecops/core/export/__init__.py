@@ -7,6 +7,7 @@
 """
 
 from airflow_mlsecops.core.export.collect import Documents, Export, collect
+from airflow_mlsecops.core.export.release import pin_of_release
 from airflow_mlsecops.core.export.write import write_export
 
-__all__ = ["Documents", "Export", "collect", "write_export"]
+__all__ = ["Documents", "Export", "collect", "pin_of_release", "write_export"]

@@ -113,7 +113,7 @@ def collect(
     5. Both policies, the signers' public keys and, from a log, its checkpoint and each bundle's proof of inclusion.
 
     Args:
-        pinned: the model.
+        pinned: the model; or :func:`~airflow_mlsecops.core.export.release.pin_of_release`.
         store: where the evidence lies.
         documents: trust policy and release policy.
         now: the time at which to judge.
@@ -159,7 +159,7 @@ def collect(
 def _artifact(artifact: Artifact) -> dict[str, object]:
     """What was exported, without where it lay: that is nobody's business elsewhere."""
     told = artifact.to_dict()
-    return {key: told[key] for key in ("name", "kind", "form", "digest", "size", "files")}
+    return {key: told[key] for key in ("name", "kind", "form", "digest")}
 
 
 def _signed(bundle: Bundle | None, trust: TrustPolicy) -> Signed | None:
