@@ -87,11 +87,6 @@ class KeylessSigner:
         self._stamped = check_config(config, log_version, public_instance)
         self._root = SigstoreRoot.from_bytes(config)
 
-    @property
-    def root(self) -> SigstoreRoot:
-        """The trust root of its instance: with it, others verify."""
-        return self._root
-
     def sign(self, statement: Statement) -> VerifiedKeyless:
         """Sign one statement. See :meth:`sign_all`."""
         return self.sign_all([statement])[0]
@@ -146,6 +141,11 @@ class KeylessSigner:
         if verified.statement.payload != statement.payload:
             raise SigningError("the signature is over other bytes than the statement's")
         return verified
+
+    @property
+    def root(self) -> SigstoreRoot:
+        """The trust root of its instance: with it, others verify."""
+        return self._root
 
     def __repr__(self) -> str:
         return f"KeylessSigner({self.identity})"
