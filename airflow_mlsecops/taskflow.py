@@ -23,8 +23,12 @@ from typing import Any
 
 from airflow_mlsecops.core.artifact import Kind
 from airflow_mlsecops.core.clock import utcnow
+from airflow_mlsecops.core.errors import PolicyError
+from airflow_mlsecops.core.loading import refuse
+from airflow_mlsecops.core.policy import ReleasePolicy
 from airflow_mlsecops.core.predicates import provenance
 from airflow_mlsecops.core.predicates.types import OURS
+from airflow_mlsecops.core.verification import verify_release
 from airflow_mlsecops.hooks.mlsecops import DEFAULT_CONN_ID, MlsecopsHook
 from airflow_mlsecops.hooks.provenance_setting import observe_provenance
 from airflow_mlsecops.hooks.references import ArtifactLike, resolve_artifact
@@ -58,17 +62,41 @@ def pin(
 
 
 @contextmanager
-def verified_copy(reference: ArtifactLike, *, mlsecops_conn_id: str = DEFAULT_CONN_ID) -> Iterator[Path]:
+def verified_copy(
+    reference: ArtifactLike,
+    *,
+    policy: str | None = None,
+    kind: Kind | str | None = None,
+    mlsecops_conn_id: str = DEFAULT_CONN_ID,
+) -> Iterator[Path]:
     """A private copy of the referenced bytes: read this, not the URI, so that what was checked is what is used.
+
+    Args:
+        reference: what a task of ours returned, or a URI.
+        policy: path of a release policy; then the bytes must also be released under it, and a NO raises.
+        kind: of what is given by URI; with a policy a model, else a data set.
+        mlsecops_conn_id: the connection.
 
     Raises:
         ArtifactChangedError: if the bytes are no longer the pinned ones.
+        NotVerifiedError: if they aren't released under ``policy``.
     """
     hook = MlsecopsHook(mlsecops_conn_id)
-    artifact = resolve_artifact(reference, hook)
+    default = Kind.DATASET if policy is None else Kind.MODEL
+    artifact = resolve_artifact(reference, hook, kind=kind or default, keep=policy is None)
+    if policy is not None:
+        refuse(verify_release(artifact, hook.store, hook.trust, _read_policy(policy), utcnow()))
+        log.info("Verified %s: released under %s", artifact, policy)
     with hook.verified_copy(artifact) as path:
         log.info("Verified %s: the bytes are the pinned ones", artifact)
         yield path
+
+
+def _read_policy(path: str) -> ReleasePolicy:
+    try:
+        return ReleasePolicy.from_bytes(Path(path).read_bytes())
+    except OSError as error:
+        raise PolicyError(f"the release policy {path} can't be read: {error.strerror}", "check the path") from error
 
 
 def attest(

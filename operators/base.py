@@ -17,6 +17,7 @@ from airflow_mlsecops.links import EvidenceLink
 
 if TYPE_CHECKING:
     from airflow_mlsecops.core.artifact import Artifact
+    from airflow_mlsecops.core.manifest import Manifest
 
 OnNo = Literal["fail", "skip", "continue"]
 
@@ -100,9 +101,18 @@ class MlsecopsOperator(BaseOperator):
         Raises:
             ArtifactChangedError: if they are no longer the pinned ones.
         """
-        hook.recheck(artifact)
-        self.log.info("Hashed again: the bytes are the pinned ones")
+        self.hashed_again(hook, artifact)
         return artifact
+
+    def hashed_again(self, hook: MlsecopsHook, artifact: Artifact) -> Manifest:
+        """The same, for those who need to know each file's digest.
+
+        Raises:
+            ArtifactChangedError: if they are no longer the pinned ones.
+        """
+        manifest = hook.recheck(artifact)
+        self.log.info("Hashed again: the bytes are the pinned ones")
+        return manifest
 
     def end(self, context: Any, reference: Mapping[str, Any], *, said_no: str, on_no: str) -> dict[str, Any]:
         """Hand the reference on; on a NO fail, skip or go on, as the author chose.

@@ -5,6 +5,9 @@ from __future__ import annotations
 import signal
 
 from tests.support.airflow_env import isolate_airflow
+from tests.support.wheel import built
+
+__all__ = ["built"]
 
 isolate_airflow()
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from airflow_mlsecops.core.loading import NotVerifiedError
 from airflow_mlsecops.core.pinning import pin
 from airflow_mlsecops.core.predicates import control_run
 from airflow_mlsecops.core.report import Verdict
@@ -152,6 +153,19 @@ def test_the_written_control_runs(
 def test_the_written_controls_dag_is_read(acme: Path) -> None:
     (dag,) = dags_of(acme / "dag.py").values()
     assert [type(task).__name__ for task in dag.tasks] == ["FindDuplicateRowsOperator"]
+
+
+def test_loading_in_python(tmp_path: Path) -> None:
+    ((_, block),) = [(value, block) for value, block in marked("run") if value == "load"]
+    written: dict[str, Any] = {}
+    exec(compile(block.code, str(block), "exec"), written)
+    world = Released(tmp_path / "world")
+    world.run_pipeline()
+    given = [str(path) for path in (world.model, world.evidence, world.trust, world.policy)]
+    assert written["load"](*given) == world.model.read_bytes()
+    flip_a_byte(world.model)
+    with pytest.raises(NotVerifiedError):
+        written["load"](*given)
 
 
 def test_verifying_in_python(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

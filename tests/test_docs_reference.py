@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from airflow_mlsecops.cli.exit_codes import ExitCode, exit_code_of
+from airflow_mlsecops.core.digest import sha256_bytes
 from airflow_mlsecops.core.errors import MlsecopsError
 from airflow_mlsecops.core.predicates import predicate_by_slug, signature, types, vsa
 from airflow_mlsecops.core.predicates.control_run import CONTROL_RUN
@@ -138,7 +139,13 @@ def built() -> dict[str, Mapping[str, Any]]:
     statements = [
         evidence.control_statement(subject, "control", Verdict.WARN, evidence.NOW),
         evidence.provenance_statement(subject, [evidence.artifact("data")], evidence.NOW),
-        signature.build(subject, signed_at=evidence.NOW, evidence=["0" * 64], run=evidence.RUN),
+        signature.build(
+            subject,
+            signed_at=evidence.NOW,
+            evidence=["0" * 64],
+            run=evidence.RUN,
+            oms=signature.OmsReference("file:///m/model.sig", sha256_bytes(b"oms")),
+        ),
         evidence.approval_statement(subject, "bob", "approved", evidence.NOW, evidence.NOW),
         vsa.build(
             subject,
@@ -240,6 +247,7 @@ def test_every_operator_with_arguments_of_its_own_is_told() -> None:
     assert told == {
         "ValidateDataOperator",
         "DetectLabelPoisoningOperator",
+        "SignArtifactOperator",
         "VerifyArtifactOperator",
         "ApprovalGateOperator",
         "ReleaseGateOperator",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tarfile
 import tomllib
@@ -13,13 +11,13 @@ import zipfile
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
 
 from airflow_mlsecops import __version__
 from airflow_mlsecops.provider_info import get_provider_info
+from tests.support.wheel import run
 
 ROOT = Path(__file__).resolve().parents[1]
 MAPPED = {"operators": "operators", "sensors": "sensors", "expectations": "expectations"}
@@ -101,24 +99,6 @@ class TestProviderInfo:
             }
             bases = {"airflow_mlsecops.operators.base", "airflow_mlsecops.operators.control"}
             assert named == offered - bases
-
-
-def run(*command: Any, cwd: Path = ROOT, **env: str) -> str:
-    """Run a command in an environment without the checkout on its path; its output, or an error with it."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW", "PYTHON"))}
-    done = subprocess.run(
-        list(map(str, command)), cwd=cwd, env=environment | env, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"{command}:\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-@pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel, and the sdist that it was built from."""
-    folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

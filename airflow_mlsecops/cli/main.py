@@ -10,7 +10,18 @@ from functools import partial
 from typing import Any
 
 from airflow_mlsecops import __version__
-from airflow_mlsecops.cli import evidence_blob, evidence_list, evidence_show, graph, keygen, pin, verify
+from airflow_mlsecops.cli import (
+    evidence_blob,
+    evidence_list,
+    evidence_show,
+    export,
+    graph,
+    keygen,
+    oms_sign,
+    oms_verify,
+    pin,
+    verify,
+)
 from airflow_mlsecops.cli.arguments import (
     PROGRAM,
     Command,
@@ -32,9 +43,15 @@ COMMANDS: tuple[Command, ...] = (
     evidence_show.COMMAND,
     evidence_blob.COMMAND,
     graph.COMMAND,
+    oms_sign.COMMAND,
+    oms_verify.COMMAND,
+    export.COMMAND,
     keygen.COMMAND,
 )
-GROUPS = {"evidence": "look at what an evidence store holds"}
+GROUPS = {
+    "evidence": "look at what an evidence store holds",
+    "oms": "sign a model as model_signing does, and verify such signatures",
+}
 _ABOUT = "Pin, verify and explain datasets and models by signed evidence. Works without Airflow."
 
 

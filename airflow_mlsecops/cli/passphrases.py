@@ -1,4 +1,4 @@
-"""Where the passphrase of a new key comes from. It is never an argument, never printed, and in no error message.
+"""Where the passphrase of a key comes from. It is never an argument, never printed, and in no error message.
 
 Not even the name after ``--passphrase-env`` or ``--passphrase-file`` is repeated, because people mistake these options
 for one that takes the passphrase itself.
@@ -34,30 +34,38 @@ class _Refused(argparse.Action):
         raise UsageError("a passphrase on the command line can be read by every user of the machine", _WAYS)
 
 
-def add_passphrase_options(parser: argparse.ArgumentParser) -> None:
-    """Add the three ways that exclude each other."""
+def add_passphrase_options(parser: argparse.ArgumentParser, *, new_key: bool = True) -> None:
+    """Add the ways that exclude each other; a key that exists says itself whether it is encrypted."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--passphrase-env", metavar="VAR", help="take the passphrase from this environment variable")
     group.add_argument("--passphrase-file", metavar="FILE", help="take it from this file, which has one line")
-    group.add_argument(
-        "--no-passphrase", action="store_true", help="leave the key unencrypted: whoever reads the file can sign"
-    )
+    if new_key:
+        group.add_argument(
+            "--no-passphrase", action="store_true", help="leave the key unencrypted: whoever reads the file can sign"
+        )
     parser.add_argument("--passphrase", nargs="?", action=_Refused, help=argparse.SUPPRESS)
 
 
 def passphrase_of(args: argparse.Namespace) -> str | None:
-    """The passphrase, or ``None`` if the key is to stay unencrypted.
+    """The passphrase of a new key, or ``None`` if it is to stay unencrypted.
 
     Raises:
         UsageError: if there is none where it should be, it is empty, too long or not text.
     """
-    if args.no_passphrase:
-        return None
+    return None if args.no_passphrase else given_passphrase(args) or _asked()
+
+
+def given_passphrase(args: argparse.Namespace) -> str | None:
+    """The passphrase from where an option says, or ``None`` if none says so.
+
+    Raises:
+        UsageError: if there is none where it should be, it is empty, too long or not text.
+    """
     if args.passphrase_env is not None:
         return _checked(os.environ.get(args.passphrase_env, ""), "the variable that --passphrase-env names")
     if args.passphrase_file is not None:
         return _checked(_from_file(args.passphrase_file), "the file that --passphrase-file names")
-    return _asked()
+    return None
 
 
 def _from_file(path: str) -> str:

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from airflow_mlsecops.core.store import EvidenceStore
     from airflow_mlsecops.core.trust import TrustPolicy
 
-_DIGEST = re.compile(r"(sha256:)?[0-9a-f]{64}\Z")
+DIGEST = re.compile(r"(sha256:)?[0-9a-f]{64}\Z")
+
+
+_DOCUMENTS: dict[str, tuple[str, type[MlsecopsError]]] = {
+    "trust": ("trust policy", TrustError),
+    "policy": ("release policy", PolicyError),
+    "log key": ("log's key", TrustError),
+}
 
 
 def access() -> Access:
@@ -46,7 +53,7 @@ def read_trust(path: str) -> TrustPolicy:
     """
     from airflow_mlsecops.core.trust import TrustPolicy
 
-    return TrustPolicy.from_bytes(_read(path, "trust policy", TrustError))
+    return TrustPolicy.from_bytes(read_document(path, "trust"))
 
 
 def read_policy(path: str) -> ReleasePolicy:
@@ -57,7 +64,27 @@ def read_policy(path: str) -> ReleasePolicy:
     """
     from airflow_mlsecops.core.policy import ReleasePolicy
 
-    return ReleasePolicy.from_bytes(_read(path, "release policy", PolicyError))
+    return ReleasePolicy.from_bytes(read_document(path, "policy"))
+
+
+def read_document(path: str, what: str) -> bytes:
+    """The bytes of a ``trust`` or ``policy`` file.
+
+    Raises:
+        TrustError, PolicyError: if there is no readable one.
+    """
+    return _read(path, *_DOCUMENTS[what])
+
+
+def open_export(path: str) -> EvidenceStore:
+    """The evidence in an export.
+
+    Raises:
+        ArchiveError, EvidenceNotFoundError: if there is none.
+    """
+    from airflow_mlsecops.core.store.archive import open_export as open_file
+
+    return open_file(Path(path.removeprefix("file://")))
 
 
 def digest_of(artifact: str) -> str:
@@ -68,7 +95,7 @@ def digest_of(artifact: str) -> str:
     """
     from airflow_mlsecops.core.pinning import pin
 
-    if _DIGEST.match(artifact):
+    if DIGEST.match(artifact):
         return artifact.removeprefix("sha256:")
     return pin(artifact, access=access()).artifact.digest
 

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.cli import places
-from airflow_mlsecops.cli.arguments import Command, add_setting, needed, setting
+from airflow_mlsecops.cli.arguments import Command, UsageError, add_setting, needed, setting
 from airflow_mlsecops.cli.exit_codes import ExitCode
 from airflow_mlsecops.cli.output import Answer, Line, Style, Styled
 from airflow_mlsecops.cli.table import seconds, table
@@ -14,6 +14,7 @@ from airflow_mlsecops.core.artifact import Kind
 
 if TYPE_CHECKING:
     from airflow_mlsecops.core.policy import ReleasePolicy
+    from airflow_mlsecops.core.store import EvidenceStore
     from airflow_mlsecops.core.verification import Verification
 
 _ONLY_SIGNED = (
@@ -24,6 +25,7 @@ _ONLY_SIGNED = (
 def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("artifact", metavar="ARTIFACT", help="a path, file:///path, s3://bucket/key or …/prefix/")
     add_setting(parser, "store")
+    parser.add_argument("--evidence", metavar="FILE", help="an export, in place of the store: its evidence, no newer")
     add_setting(parser, "trust")
     add_setting(parser, "policy", "; without it only the signature is asked for")
     parser.add_argument(
@@ -38,7 +40,7 @@ def _run(args: argparse.Namespace) -> Answer:
     from airflow_mlsecops.core.verification import verify_release, verify_signature
 
     policy_path = setting(args, "policy")
-    store = places.open_evidence(needed(args, "store"))
+    store = _evidence_of(args)
     trust = places.read_trust(needed(args, "trust"))
     policy = places.read_policy(policy_path) if policy_path is not None else None
     artifact = pin(args.artifact, kind=Kind(args.kind), access=places.access()).artifact
@@ -62,6 +64,15 @@ def _run(args: argparse.Namespace) -> Answer:
     }
     code = ExitCode.YES if answer else ExitCode.NO
     return Answer(code, document, _lines(answer, policy, document))
+
+
+def _evidence_of(args: argparse.Namespace) -> EvidenceStore:
+    """The export, if one is given; the environment's store is then not asked."""
+    if args.evidence is None:
+        return places.open_evidence(needed(args, "store"))
+    if args.store is not None or not args.evidence.strip():
+        raise UsageError("--evidence stands in for --store, and names a file", "give one of the two")
+    return places.open_export(args.evidence)
 
 
 def _evidence(answer: Verification) -> dict[str, Any]:
@@ -129,7 +140,7 @@ def _lines(answer: Verification, policy: ReleasePolicy | None, document: dict[st
 COMMAND = Command(
     path=("verify",),
     summary="say whether an artifact is signed and released",
-    usage="ARTIFACT --store ROOT --trust FILE [--policy FILE] [--kind model|dataset]",
+    usage="ARTIFACT [--store ROOT | --evidence FILE] --trust FILE [--policy FILE] [--kind model|dataset]",
     description=(
         "Hash the artifact, read what the store holds about those bytes, check every signature against the\n"
         "trust policy, and answer YES (exit 0) or NO (exit 1) with the reasons.\n\n"

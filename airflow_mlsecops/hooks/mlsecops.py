@@ -16,6 +16,7 @@ from airflow_mlsecops.core.canonical import canonical_json
 from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.digest import Sha256
 from airflow_mlsecops.core.errors import SigningError, TrustError
+from airflow_mlsecops.core.manifest import Manifest
 from airflow_mlsecops.core.pinning import Access, pin, recheck, verified_copy
 from airflow_mlsecops.core.predicates import control_run
 from airflow_mlsecops.core.report import Report
@@ -126,13 +127,13 @@ class MlsecopsHook(BaseHook):
         with tempfile.TemporaryDirectory(prefix="mlsecops-", ignore_cleanup_errors=True) as folder:
             yield verified_copy(artifact, Path(folder), access=self.access, blob=self.store.get_blob)
 
-    def recheck(self, artifact: Artifact) -> None:
-        """Hash the pinned bytes again where they lie.
+    def recheck(self, artifact: Artifact) -> Manifest:
+        """Hash the pinned bytes again where they lie; name, size and digest of each file.
 
         Raises:
             ArtifactChangedError: if they are no longer the pinned ones.
         """
-        recheck(artifact, access=self.access, blob=self.store.get_blob)
+        return recheck(artifact, access=self.access, blob=self.store.get_blob)
 
     def record(self, report: Report, run: Mapping[str, Any]) -> Sha256:
         """Turn a report into evidence: blobs first, then the signed statement that names them; return its digest."""

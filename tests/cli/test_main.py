@@ -231,7 +231,7 @@ def test_usage_lines_name_every_argument() -> None:
         text = help_pages.help_of(" ".join(command.path))
         options = [line.split()[0].rstrip(",") for line in text.splitlines() if line.startswith("  -")]
         assert set(options) - {"-h", "--json", "--debug"} <= set(
-            command.usage.replace("[", " ").replace("]", " ").split()
+            command.usage.replace("[", " ").replace("]", " ").replace("…", " ").split()
         )
 
 

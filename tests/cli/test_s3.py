@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +51,35 @@ def test_verify_and_evidence_on_s3(run: Run, released: Released, place: str, s3_
     changed = run("verify", f"{place}model.bin", *options, "--policy", released.policy, "--json")
     assert (changed.code, changed.json["verified"]) == (1, False)
     assert changed.json["artifact"]["digest"] == hashlib.sha256(released.model.read_bytes()).hexdigest()
+
+
+def test_a_model_on_s3_and_evidence_from_an_export_with_nothing_on_disk(
+    run: Run, released: Released, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hashing streams: where no file can be made, it works all the same."""
+    policy, archive = ["--trust", released.trust, "--policy", released.policy], tmp_path / "export.tar"
+    done = run("export", f"{place}model.bin", "--store", f"{place}evidence", *policy, "--output", archive)
+    assert done.code == 0
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    before = sorted(tmp_path.rglob("*"))
+
+    answer = run("verify", f"{place}model.bin", "--evidence", archive, *policy, "--json")
+
+    assert (answer.code, answer.json["verified"]) == (0, True)
+    assert answer.json["artifact"]["version"]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_model_signature_on_s3(run: Run, released: Released, place: str, tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    run("keygen", key, "--no-passphrase")
+    digest = run("pin", f"{place}data/", "--json").json["digest"]
+    signed = run("oms", "sign", f"{place}data/", "--signer", key, "--json")
+
+    assert signed.json["signature"]["uri"] == f"{place}data/model.sig"
+    assert run("pin", f"{place}data/", "--json").json["digest"] == digest
+    assert run("oms", "verify", f"{place}data/", "--key", tmp_path / "key.pub").code == 0
+    assert run("oms", "verify", f"{place}model.bin", "--key", tmp_path / "key.pub").code == 1
 
 
 def test_server_that_is_down_is_no_answer(

@@ -69,6 +69,9 @@ WRITTEN: dict[str, list[Statement]] = {
     "signature-v1": [
         signature.build(artifact(), signed_at=NOW, evidence=["0" * 64, "1" * 64], run=RUN),
         signature.build(TREE, signed_at=NOW, evidence=[], run={}),
+        signature.build(
+            TREE, signed_at=NOW, evidence=[], run={}, oms=signature.OmsReference("s3://b/t/model.sig", TREE.digest)
+        ),
     ],
     "approval-v1": [
         approval_statement(artifact(), "alice", "approved", NOW, NOW + timedelta(days=1)),

@@ -17,10 +17,20 @@ Its consumers run ``model_signing verify key /models/digits --signature /models/
 """
 
 from airflow_mlsecops.core.oms.bundle import Method, OmsBundle
-from airflow_mlsecops.core.oms.certificates import CertificateTrust, certificates_from_pem
+from airflow_mlsecops.core.oms.certificates import CertificateTrust, certificates_from_pem, read_certificates
+from airflow_mlsecops.core.oms.keyless import keyless_verifier
+from airflow_mlsecops.core.oms.publish import (
+    OmsExistsError,
+    OmsNotFoundError,
+    Published,
+    publish_oms,
+    published_oms,
+    unsigned,
+)
 from airflow_mlsecops.core.oms.sign import DEFAULT_IGNORED, model_statement, sign_oms
-from airflow_mlsecops.core.oms.statement import PREDICATE_TYPE, SIGNATURE_NAME, oms_statement
+from airflow_mlsecops.core.oms.statement import PREDICATE_TYPE, oms_statement
 from airflow_mlsecops.core.oms.verify import KeylessVerifier, OmsTrust, OmsVerification, verify_oms
+from airflow_mlsecops.core.pinning.beside import SIGNATURE_NAME
 
 __all__ = [
     "DEFAULT_IGNORED",
@@ -30,11 +40,19 @@ __all__ = [
     "KeylessVerifier",
     "Method",
     "OmsBundle",
+    "OmsExistsError",
+    "OmsNotFoundError",
     "OmsTrust",
     "OmsVerification",
+    "Published",
     "certificates_from_pem",
+    "keyless_verifier",
     "model_statement",
     "oms_statement",
+    "publish_oms",
+    "published_oms",
+    "read_certificates",
     "sign_oms",
+    "unsigned",
     "verify_oms",
 ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -67,6 +68,19 @@ def certificates_from_pem(pem: bytes) -> tuple[x509.Certificate, ...]:
         return tuple(x509.load_pem_x509_certificates(pem))
     except ValueError as error:
         raise OmsCertificateError(f"no PEM certificates: {error}", "give the file of the authority's root") from error
+
+
+def read_certificates(path: str) -> tuple[x509.Certificate, ...]:
+    """All certificates in a PEM file.
+
+    Raises:
+        OmsCertificateError: if the file can't be read, or holds none.
+    """
+    try:
+        pem = Path(path.removeprefix("file://")).read_bytes()
+    except (OSError, ValueError) as error:
+        raise OmsCertificateError(f"the certificates {path} can't be read: {error}", "check the path") from error
+    return certificates_from_pem(pem)
 
 
 def der(certificate: x509.Certificate) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -11,14 +12,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from airflow_mlsecops.core.artifact import Form
 from airflow_mlsecops.core.errors import SigningError
-from airflow_mlsecops.core.oms.bundle import build_bundle
+from airflow_mlsecops.core.oms.bundle import Method, OmsBundle, build_bundle
 from airflow_mlsecops.core.oms.certificates import check_purpose, der, load_leaf
 from airflow_mlsecops.core.oms.errors import OmsCertificateError
-from airflow_mlsecops.core.oms.statement import SIGNATURE_NAME, is_under, oms_statement
+from airflow_mlsecops.core.oms.statement import is_under, oms_statement
 from airflow_mlsecops.core.pinning import Pin
-from airflow_mlsecops.core.signing.base import KeySigner
+from airflow_mlsecops.core.pinning.beside import SIGNATURE_NAME
+from airflow_mlsecops.core.signing.base import KeySigner, Signer
 from airflow_mlsecops.core.signing.keys import PublicKey
 from airflow_mlsecops.core.statement import Statement
+
+if TYPE_CHECKING:
+    from airflow_mlsecops.core.signing.keyless import KeylessSigner
+
+    OmsSigner = Signer | KeylessSigner
 
 _LOG = logging.getLogger(__name__)
 
@@ -28,7 +35,7 @@ DEFAULT_IGNORED = (".git", ".gitattributes", ".github", ".gitignore", SIGNATURE_
 
 def sign_oms(
     pin: Pin,
-    signer: KeySigner,
+    signer: OmsSigner,
     *,
     name: str = "",
     certificates: Sequence[x509.Certificate] = (),
@@ -41,10 +48,10 @@ def sign_oms(
 
     Args:
         pin: the pinned model.
-        signer: with an ECDSA key, the only kind that ``model_signing`` reads.
+        signer: with an ECDSA key, the only kind of key that ``model_signing`` reads; or keyless.
         name: the subject's name of a folder; by default the artifact's name. A single file keeps its file name.
         certificates: the key's certificate and those between it and the root, leaf first; without any, verifiers need
-            the key.
+            the key. A log entry names the key, so that none goes into a bundle with certificates.
         ignore_paths: names of files, or of folders with all below, that are left out.
 
     Returns:
@@ -56,10 +63,17 @@ def sign_oms(
         OmsNamesError: if nothing is left to sign.
         StatementError: if it lists more files than a signer takes (about 80,000).
     """
+    statement = model_statement(pin, name=name, ignore_paths=ignore_paths)
+    if not isinstance(signer, KeySigner):
+        if certificates:
+            raise SigningError("a keyless signer has a certificate of its own", "leave the certificates out")
+        return _checked(signer.sign(statement).raw, Method.KEYLESS)
     _check_key(signer.public_key)
     chain = _check_certificates(signer.public_key, certificates)
-    signed = signer.sign(model_statement(pin, name=name, ignore_paths=ignore_paths))
-    return build_bundle(signed.statement.payload, signed.signature, key_hint=signed.key_hint, certificates=chain)
+    signed = signer.sign(statement)
+    if not chain:
+        return _checked(signed.raw, Method.KEY)
+    return build_bundle(signed.statement.payload, signed.signature, certificates=chain)
 
 
 def model_statement(pin: Pin, *, name: str = "", ignore_paths: Sequence[str] = DEFAULT_IGNORED) -> Statement:
@@ -83,6 +97,13 @@ def model_statement(pin: Pin, *, name: str = "", ignore_paths: Sequence[str] = D
     return Statement.parse(
         oms_statement(pin.manifest, name=name or pin.artifact.name, single_file=single_file, ignore_paths=ignore_paths)
     )
+
+
+def _checked(bundle: bytes, method: Method) -> bytes:
+    """What a signer made is read back as its verifiers will read it."""
+    if OmsBundle.parse(bundle).method is not method:
+        raise SigningError(f"the signer made no bundle of the kind {method}", "use another signer")
+    return bundle
 
 
 def _check_key(key: PublicKey) -> None:

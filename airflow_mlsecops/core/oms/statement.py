@@ -29,7 +29,6 @@ from airflow_mlsecops.core.oms.fields import constant, items, record, text
 from airflow_mlsecops.core.statement import STATEMENT_TYPE
 
 PREDICATE_TYPE = "https://model_signing/signature/v1.0"
-SIGNATURE_NAME = "model.sig"
 SINGLE_FILE = "."
 MAX_STATEMENT_BYTES = 48 * 1024 * 1024
 """About 250,000 files as ``model_signing`` writes them."""

@@ -19,8 +19,9 @@ from airflow_mlsecops.core.oms.bundle import Method, OmsBundle
 from airflow_mlsecops.core.oms.certificates import CertificateTrust, check_chain, load_leaf
 from airflow_mlsecops.core.oms.errors import OmsFilesError, OmsSignatureError, OmsSignerError
 from airflow_mlsecops.core.oms.log_entries import Signed, check_log_entry, check_timestamp
-from airflow_mlsecops.core.oms.statement import SIGNATURE_NAME, OmsStatement, is_under, parse_statement
+from airflow_mlsecops.core.oms.statement import OmsStatement, is_under, parse_statement
 from airflow_mlsecops.core.pinning import Access, Pin, pin
+from airflow_mlsecops.core.pinning.beside import SIGNATURE_NAME
 from airflow_mlsecops.core.signing.keys import PublicKey
 
 KeylessVerifier = Callable[[bytes], str]
@@ -159,7 +160,7 @@ def _spki(key: PublicKey) -> bytes:
 def _pinned(root: Path | Pin | Manifest, access: Access | None) -> tuple[Manifest, Form | None]:
     if isinstance(root, Manifest):
         return root, None
-    found = root if isinstance(root, Pin) else pin(str(root), kind=Kind.MODEL, access=access)
+    found = root if isinstance(root, Pin) else pin(str(root), kind=Kind.MODEL, access=access, every_file=True)
     return found.manifest, found.artifact.form
 
 

@@ -19,6 +19,7 @@ from airflow_mlsecops.core.errors import (
     StatementError,
 )
 from airflow_mlsecops.core.manifest import FileEntry, Manifest
+from airflow_mlsecops.core.pinning.beside import SIGNATURE_NAME, signature_beside
 from airflow_mlsecops.core.pinning.pool import Meter, read_all
 from airflow_mlsecops.core.pinning.sources import Access, Source, SourceFile, open_source
 
@@ -44,19 +45,35 @@ class Pin:
         return manifest + ((self.versions,) if self.versions else ())
 
 
-def pin(uri: str, *, name: str = "", kind: Kind = Kind.DATASET, access: Access | None = None) -> Pin:
+Create = Callable[[str], IO[bytes]]
+"""Makes the place into which one file of an artifact is copied, by its normalised name."""
+
+
+def pin(
+    uri: str,
+    *,
+    name: str = "",
+    kind: Kind = Kind.DATASET,
+    access: Access | None = None,
+    copy: Create | None = None,
+    every_file: bool = False,
+) -> Pin:
     """Hash what lies at ``uri`` now: one pass, files in parallel, bounded memory, progress in the log.
+
+    A folder's own ``model.sig`` is left out; see :mod:`airflow_mlsecops.core.pinning.beside`.
 
     Args:
         uri: a path, ``file:`` or ``s3:`` URI; a folder, or a prefix that ends in ``/``, is a tree.
         name: what people call it; by default the last part of the URI.
         kind: dataset or model.
         access: how to reach S3.
+        copy: also copy every file, in the same pass, to where this says; a ``model.sig`` that is left out, too.
+        every_file: leave nothing out.
 
     Raises:
         ArtifactNotFoundError, ArtifactRefusedError, ArtifactChangedError, ArtifactUnavailableError: see ``Source``.
     """
-    return _scan(uri, name, kind, access or Access(), None, None)
+    return _scan(uri, name, kind, access or Access(), None, copy, every_file=every_file)
 
 
 def verified_copy(
@@ -79,28 +96,47 @@ def verified_copy(
     """
     if any(into.iterdir()):
         raise ConfigurationError(f"{into} is not empty", "give a new, empty folder for the private copy")
-    manifest = _again(artifact, access, blob, into)
-    return into / manifest.entries[0].name if artifact.form is Form.FILE else into
+    manifest = _again(artifact, access, blob, copy_to(into))
+    if artifact.form is Form.FILE:
+        return into / manifest.entries[0].name
+    leave_pinned(into, manifest)
+    return into
 
 
-def recheck(artifact: Artifact, *, access: Access | None = None, blob: Callable[[str], bytes] | None = None) -> None:
+def recheck(
+    artifact: Artifact, *, access: Access | None = None, blob: Callable[[str], bytes] | None = None
+) -> Manifest:
     """Hash the pinned bytes again where they lie, without a copy: for signing and gates, which don't read them.
+
+    Returns:
+        Name, size and digest of each file.
 
     Raises:
         ArtifactChangedError: if the bytes are no longer the pinned ones.
     """
-    _again(artifact, access, blob, None)
+    return _again(artifact, access, blob, None)
+
+
+def copy_to(folder: Path) -> Create:
+    """Copies into ``folder``, which exists, is empty and private, under the files' own names."""
+    return lambda name: _create(folder / name)
+
+
+def leave_pinned(folder: Path, manifest: Manifest) -> None:
+    """Remove the ``model.sig`` that was copied, but isn't part of what was pinned."""
+    if SIGNATURE_NAME not in {entry.name for entry in manifest.entries}:
+        (folder / SIGNATURE_NAME).unlink(missing_ok=True)
 
 
 def _again(
-    artifact: Artifact, access: Access | None, blob: Callable[[str], bytes] | None, into: Path | None
+    artifact: Artifact, access: Access | None, blob: Callable[[str], bytes] | None, copy: Create | None
 ) -> Manifest:
     versions: dict[str, str] | None = None
     if artifact.version:
         versions = {artifact.uri.rsplit("/", 1)[-1]: artifact.version}  # an s3: URI holds the key as it is
     elif artifact.versions and blob is not None:
         versions = _read_versions(blob(artifact.versions))
-    again = _scan(artifact.uri, artifact.name, artifact.kind, access or Access(), versions, into)
+    again = _scan(artifact.uri, artifact.name, artifact.kind, access or Access(), versions, copy)
     if again.artifact.digest != artifact.digest:
         raise ArtifactChangedError(
             f"{artifact.uri}: expected sha256:{artifact.digest}, found sha256:{again.artifact.digest}",
@@ -110,19 +146,31 @@ def _again(
 
 
 def _scan(
-    uri: str, name: str, kind: Kind, access: Access, versions: Mapping[str, str] | None, copy_into: Path | None
+    uri: str,
+    name: str,
+    kind: Kind,
+    access: Access,
+    versions: Mapping[str, str] | None,
+    copy: Create | None,
+    *,
+    every_file: bool = False,
 ) -> Pin:
     source = open_source(uri, access)
     listing = source.list(versions)
     read = read_all(
         listing.files,
-        lambda file, meter: _read(source, file, copy_into, meter),
+        lambda file, meter: _read(source, file, copy, meter),
         workers=access.workers,
         what=listing.uri,
     )
-    manifest = Manifest.of(entry for entry, _ in read)
     tree = listing.form is Form.TREE
-    found = {file.raw_name: version for file, (_, version) in zip(listing.files, read, strict=True) if version}
+    signature = signature_beside(source, listing.files, [e for e, _ in read]) if tree and not every_file else None
+    manifest = Manifest.of(entry for entry, _ in read if entry is not signature)
+    found = {
+        file.raw_name: version
+        for file, (entry, version) in zip(listing.files, read, strict=True)
+        if version and entry is not signature
+    }
     version_map = canonical_json(found) if tree and found else b""
     artifact = Artifact(
         name=name or _last_part(listing.uri),
@@ -143,13 +191,13 @@ def _last_part(uri: str) -> str:
     return unquote(last) if uri.startswith("file:") else last  # an s3: URI holds the key as it is
 
 
-def _read(source: Source, file: SourceFile, copy_into: Path | None, meter: Meter) -> tuple[FileEntry, str]:
-    if copy_into is None:
+def _read(source: Source, file: SourceFile, copy: Create | None, meter: Meter) -> tuple[FileEntry, str]:
+    if copy is None:
         sink = HashingSink(meter=meter)
         version = source.read(file, sink)
     else:
-        with _create(copy_into / file.name) as copy:
-            sink = HashingSink(copy, meter)
+        with copy(file.name) as target:
+            sink = HashingSink(target, meter)
             version = source.read(file, sink)
     return FileEntry(file.name, sink.size, sink.sha256()), version
 

@@ -142,6 +142,11 @@ class KeylessSigner:
             raise SigningError("the signature is over other bytes than the statement's")
         return verified
 
+    @property
+    def root(self) -> SigstoreRoot:
+        """The trust root of its instance: with it, others verify."""
+        return self._root
+
     def __repr__(self) -> str:
         return f"KeylessSigner({self.identity})"
 

@@ -51,6 +51,11 @@ class EvidenceStore:
     def __str__(self) -> str:
         return str(self._backend)
 
+    @property
+    def backend(self) -> Backend:
+        """What it lies on; the evidence log lies there, too."""
+        return self._backend
+
     def put_blob(self, data: bytes) -> Sha256:
         """Keep ``data``; return its address.
 

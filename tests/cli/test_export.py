@@ -1,0 +1,136 @@
+"""``mlsecops export``, and ``mlsecops verify --evidence``."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from airflow_mlsecops.core.log import EvidenceLog, LogTrust
+from airflow_mlsecops.core.log.entry import Entry
+from airflow_mlsecops.core.pinning import pin
+from airflow_mlsecops.core.store.local import LocalBackend
+from tests.cli.conftest import Ran, Run
+from tests.cli.released import Released, flip_a_byte
+from tests.support.oms_models import write_model
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    return tmp_path / "export.tar"
+
+
+def export(run: Run, world: Released, archive: Path, *more: object) -> Ran:
+    return run("export", world.model, *world.options, "--policy", world.policy, "--output", archive, *more)
+
+
+def verify(run: Run, world: Released, archive: Path, *more: object) -> Ran:
+    return run(
+        "verify", world.model, "--evidence", archive, "--trust", world.trust, "--policy", world.policy, "--json", *more
+    )
+
+
+def test_the_export_stands_in_for_the_store(run: Run, released: Released, archive: Path) -> None:
+    done = export(run, released, archive, "--json")
+    assert (done.code, done.json["exported"], done.json["missing"]) == (0, True, [])
+    shutil.rmtree(released.evidence)
+
+    answer = verify(run, released, archive)
+
+    assert (answer.code, answer.json["verified"]) == (0, True)
+    assert answer.json["store"] == f"export {archive}"
+    assert len(answer.json["evidence"]) == 6
+    flip_a_byte(released.model)
+    assert verify(run, released, archive).code == 1
+
+
+def test_the_environments_store_is_not_asked(
+    run: Run, released: Released, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(run, released, archive)
+    monkeypatch.setenv("MLSECOPS_STORE", str(released.root / "nowhere"))
+
+    assert verify(run, released, archive).code == 0
+
+
+def test_what_is_not_released_is_not_exported(run: Run, world: Released, archive: Path) -> None:
+    refused = export(run, world, archive)
+
+    assert refused.code == 1
+    assert refused.out.splitlines()[0] == "NO  model.bin is not released; nothing was written"
+    assert "[not-released]" in refused.out
+    assert export(run, world, archive, "--json").json["reasons"][0]["code"] == "not-released"
+    assert not archive.exists()
+
+
+@pytest.mark.parametrize("folder", [False, True], ids=["file", "folder"])
+@pytest.mark.parametrize("prefix", ["", "sha256:"])
+def test_a_release_by_its_digest_makes_the_same_file(
+    run: Run, world: Released, archive: Path, prefix: str, folder: bool
+) -> None:
+    if folder:
+        world.model.unlink()
+        write_model(world.model)
+        world.store.put_blob(pin(str(world.model)).manifest.to_bytes())
+    world.run_pipeline()
+    assert export(run, world, archive).code == 0
+    options = [*world.options, "--policy", world.policy, "--output", archive.with_name("by-digest.tar")]
+
+    assert run("export", prefix + world.model_artifact.digest, *options).code == 0
+    assert archive.with_name("by-digest.tar").read_bytes() == archive.read_bytes()
+
+
+def test_a_digest_that_nobody_judged(run: Run, released: Released, archive: Path) -> None:
+    options = [*released.options, "--policy", released.policy, "--output", archive]
+
+    assert run("export", "0" * 64, *options).code == 1
+    released.write_trust({"pipeline": ("sign",)})
+    assert run("export", released.model_artifact.digest, *options).code == 1
+    assert not archive.exists()
+
+
+def test_nothing_is_overwritten(run: Run, released: Released, archive: Path) -> None:
+    archive.write_bytes(b"mine")
+
+    assert export(run, released, archive).code == 2
+    assert archive.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("spoil", ["truncated", "flipped", "no-archive", "nothing"])
+def test_a_spoilt_export_is_a_no(run: Run, released: Released, archive: Path, spoil: str) -> None:
+    export(run, released, archive)
+    data = archive.read_bytes()
+    if spoil == "truncated":
+        archive.write_bytes(data[:-1])
+    elif spoil == "flipped":
+        archive.write_bytes(data.replace(b"sigstore.bundle", b"sigstore.bundlf", 1))
+    elif spoil == "no-archive":
+        archive.write_bytes(b"PK\x03\x04")
+    else:
+        archive.unlink()
+
+    assert verify(run, released, archive).code == 1
+
+
+@pytest.mark.parametrize("more", [["--evidence", ""], ["--store", "/somewhere"]], ids=["empty", "with-a-store"])
+def test_one_source_of_evidence(run: Run, released: Released, archive: Path, more: list[str]) -> None:
+    export(run, released, archive)
+
+    assert verify(run, released, archive, *more).code == 2
+
+
+def test_with_proofs_from_the_log(run: Run, released: Released, archive: Path) -> None:
+    signer, backend = released.signers["gate"], LocalBackend(released.evidence)
+    log = EvidenceLog(backend, LogTrust("example.com/log", (signer.public_key,)), signer, admit=lambda _: True)
+    key = released.root / "log.pub"
+    key.write_text(signer.public_key.pem)
+    options = ["--log-origin", "example.com/log", "--log-key", key]
+    assert export(run, released, archive, *options).code == 1  # nothing is logged
+    bundles = [found.bundle for subject in released.store.subjects() for found in released.store.find(subject)]
+    log.append([Entry.of(bundle).encode() for bundle in bundles if bundle is not None])
+
+    assert export(run, released, archive, *options[:2]).code == 2
+    assert export(run, released, archive, *options).code == 0
+    assert archive.read_bytes().count(b"c2sp.org/tlog-proof@v1") == 6
+    assert verify(run, released, archive).code == 0
