@@ -10,7 +10,18 @@ from functools import partial
 from typing import Any
 
 from airflow_mlsecops import __version__
-from airflow_mlsecops.cli import evidence_blob, evidence_list, evidence_show, graph, keygen, pin, verify
+from airflow_mlsecops.cli import (
+    evidence_blob,
+    evidence_list,
+    evidence_show,
+    graph,
+    keygen,
+    log_prove,
+    log_reindex,
+    log_verify,
+    pin,
+    verify,
+)
 from airflow_mlsecops.cli.arguments import (
     PROGRAM,
     Command,
@@ -32,9 +43,15 @@ COMMANDS: tuple[Command, ...] = (
     evidence_show.COMMAND,
     evidence_blob.COMMAND,
     graph.COMMAND,
+    log_verify.COMMAND,
+    log_prove.COMMAND,
+    log_reindex.COMMAND,
     keygen.COMMAND,
 )
-GROUPS = {"evidence": "look at what an evidence store holds"}
+GROUPS = {
+    "evidence": "look at what an evidence store holds",
+    "log": "verify the evidence log, and prove what it holds",
+}
 _ABOUT = "Pin, verify and explain datasets and models by signed evidence. Works without Airflow."
 
 
