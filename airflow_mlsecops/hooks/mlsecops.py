@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 
@@ -21,10 +21,15 @@ from airflow_mlsecops.core.pinning import Access, pin, recheck, verified_copy
 from airflow_mlsecops.core.predicates import control_run
 from airflow_mlsecops.core.report import Report
 from airflow_mlsecops.core.signing import KeySigner, Signer, signer_from_uri
+from airflow_mlsecops.core.signing.registry import key_signer_from_uri
 from airflow_mlsecops.core.statement import Statement
 from airflow_mlsecops.core.store import EvidenceStore, open_store
 from airflow_mlsecops.core.trust import TrustPolicy
 from airflow_mlsecops.hooks.settings import Settings, embedded_settings
+
+if TYPE_CHECKING:
+    from airflow_mlsecops.core.log import EvidenceLog, LogTrust
+    from airflow_mlsecops.core.store.backend import Backend
 
 DEFAULT_CONN_ID = "mlsecops_default"
 
@@ -32,9 +37,10 @@ DEFAULT_CONN_ID = "mlsecops_default"
 class MlsecopsHook(BaseHook):
     """Turns an ``mlsecops`` connection into the core's objects, and does the few steps that every operator shares.
 
-    The connection's extra has ``evidence_root``, ``signer``, ``trust_policy`` and, for S3, ``aws_conn_id``; its
-    password is the passphrase of the signer's key. Without a connection named ``mlsecops_default``, an embedded store
-    and key under ``$AIRFLOW_HOME/mlsecops/`` serve for trying out, and say so.
+    The connection's extra has ``evidence_root``, ``signer``, ``trust_policy``; for the evidence log ``log_origin`` and
+    ``log_signer``; for S3 ``aws_conn_id`` and ``retention``. Its password is the passphrase of the signers' keys.
+    Without a connection named ``mlsecops_default``, an embedded store and key under ``$AIRFLOW_HOME/mlsecops/`` serve
+    for trying out, and say so.
     """
 
     conn_name_attr = "mlsecops_conn_id"
@@ -74,8 +80,10 @@ class MlsecopsHook(BaseHook):
 
     @cached_property
     def store(self) -> EvidenceStore:
-        """The evidence store; nothing is dialled yet."""
-        return open_store(self.settings.evidence_root, self.access)
+        """The evidence store, which logs what is written if the connection names a log; nothing is dialled yet."""
+        settings = self.settings
+        log = self._open_log if settings.log_origin else None
+        return open_store(settings.evidence_root, self.access, log=log, retention=settings.retention)
 
     @cached_property
     def signer(self) -> Signer:
@@ -89,6 +97,22 @@ class MlsecopsHook(BaseHook):
                 f"connection {self.mlsecops_conn_id} names no signer", "add one to its extra where tasks have to sign"
             )
         return signer_from_uri(self.settings.signer, self.settings.passphrase)
+
+    @cached_property
+    def log_signer(self) -> KeySigner:
+        """The signer of the evidence log's checkpoints: the signer, unless the connection names another.
+
+        Raises:
+            ConfigurationError: if it holds no key of its own.
+            SigningError: if there is none, or its key can't be used.
+        """
+        uri = self.settings.log_signer or self.settings.signer
+        if not uri:
+            raise SigningError(
+                f"connection {self.mlsecops_conn_id} names no signer for the evidence log",
+                "add log_signer to its extra where tasks write evidence",
+            )
+        return key_signer_from_uri(uri, self.settings.passphrase)
 
     @cached_property
     def trust(self) -> TrustPolicy:
@@ -105,6 +129,26 @@ class MlsecopsHook(BaseHook):
                 f"the trust policy {path} can't be read: {error.strerror}", "check the connection"
             ) from error
         return TrustPolicy.from_bytes(data)
+
+    def _open_log(self, backend: Backend) -> EvidenceLog:
+        """The evidence log for writing; called when the first bundle is put."""
+        from airflow_mlsecops.core.log import EvidenceLog
+
+        return EvidenceLog(backend, self._log_trust(), self.log_signer)
+
+    def _log_trust(self) -> LogTrust:
+        from airflow_mlsecops.core.log import LogTrust
+
+        return LogTrust(self.settings.log_origin, (self.log_signer.public_key,))
+
+    def _told_log(self) -> str:
+        """What the *Test* button says of the log; raises if it couldn't be written to."""
+        if not self.settings.log_origin:
+            return ""
+        trust = self._log_trust()
+        trust.check()
+        checkpoint = self.store.log_reader(trust).checkpoint()
+        return f"; logging to {checkpoint or f'{trust.origin}, which is empty'}"
 
     def pin(self, uri: str, *, name: str = "", kind: Kind | str = Kind.DATASET, keep: bool = True) -> Artifact:
         """Pin what lies at ``uri``; see :func:`airflow_mlsecops.core.pinning.pin`.
@@ -152,10 +196,11 @@ class MlsecopsHook(BaseHook):
             told = f"{subjects} artifacts in {self.store}; {trusted} trusted signers"
             if not self.settings.signer:
                 return True, f"{told}; verifying only, because there is no signer"
-            signer = self.signer
+            signer, logging_to = self.signer, self._told_log()
             if not isinstance(signer, KeySigner):
-                return True, f"{told}; signing as {signer.name}"
+                return True, f"{told}; signing as {signer.name}{logging_to}"
             trusted_as = self.trust.signer(signer.public_key.hint)
         except Exception as error:
             return False, str(error)
-        return True, f"{told}; signing as {trusted_as.name} with roles {', '.join(sorted(trusted_as.roles))}"
+        roles = ", ".join(sorted(trusted_as.roles))
+        return True, f"{told}; signing as {trusted_as.name} with roles {roles}{logging_to}"

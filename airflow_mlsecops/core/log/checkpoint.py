@@ -35,6 +35,15 @@ class LogTrust:
         """The same as notes name them."""
         return tuple(NoteKey(self.origin, key) for key in self.keys)
 
+    def check(self) -> None:
+        """Check that this can be a log's name, and these a log's keys.
+
+        Raises:
+            LogSignatureError: if one can't.
+        """
+        for key in self.note_keys:
+            _ = key.key_id
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -81,12 +90,16 @@ class Checkpoint:
         lines = open_note(raw, trust.note_keys).split("\n")[:-1]
         # 2.
         if len(lines) < 3 or lines[0] != trust.origin or not all(lines):
-            raise LogSignatureError(f"expected a checkpoint of {trust.origin}, got {lines[0][:80]!r}")
+            raise LogSignatureError(
+                f"expected a checkpoint of {trust.origin}, got {lines[0][:80]!r}", "is it another log's?"
+            )
         # 3.
         size = int(lines[1]) if _SIZE.fullmatch(lines[1]) else MAX_SIZE
         root = _hash(lines[2])
         if size >= MAX_SIZE or len(root) != HASH_BYTES or (size == 0 and root != EMPTY_ROOT):
-            raise LogSignatureError(f"checkpoint with size {lines[1][:40]!r} and root {lines[2][:60]!r}")
+            raise LogSignatureError(
+                f"a checkpoint with size {lines[1][:40]!r} and root {lines[2][:60]!r}", "its signer isn't one of ours"
+            )
         return cls(trust.origin, size, root, raw)
 
 

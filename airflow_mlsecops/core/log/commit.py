@@ -124,10 +124,11 @@ class Committer:
         grown, tiles = frontier.grow(map(leaf_hash, entries))
         checkpoint = Checkpoint.sign(grown.size, grown.root, self._trust.origin, self._signer)
         head = Head(state.size, tuple(entries), checkpoint)
+        objects = {**tiles, **_bundles(head, tree, frontier)}  # before the swap, because it can find a fault
         if not self._backend.swap(HEAD, state.head_tag, head.encode()):
             return None
         self._newest = checkpoint
-        self._write(head, {**tiles, **_bundles(head, tree, frontier)}, state.published_tag)
+        self._write(head, objects, state.published_tag)
         return checkpoint
 
     def _read(self) -> State:
@@ -148,7 +149,7 @@ class Committer:
         tree = Tree(self._backend, head.base)
         frontier = tree.frontier()
         grown, tiles = frontier.grow(map(leaf_hash, head.entries))
-        if grown.root != head.checkpoint.root:
+        if grown.root != head.checkpoint.root:  # as Head.follows, but the tiles are needed too
             raise LogBrokenError(f"head and tiles don't lead to the root of {head.checkpoint}", _ADVICE)
         self._write(head, {**tiles, **_bundles(head, tree, frontier)}, tag)
 

@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from airflow_mlsecops.core.bundle import Bundle
 from airflow_mlsecops.core.canonical import MAX_JSON_BYTES
-from airflow_mlsecops.core.digest import sha256_bytes
-from airflow_mlsecops.core.errors import EvidenceBrokenError, MlsecopsError, StoreUnavailableError
+from airflow_mlsecops.core.errors import EvidenceBrokenError, MlsecopsError, StatementError, StoreUnavailableError
 from airflow_mlsecops.core.log.checkpoint import Checkpoint, LogTrust
 from airflow_mlsecops.core.log.commit import Committer
 from airflow_mlsecops.core.log.entry import Entry
@@ -101,7 +101,7 @@ class EvidenceLog:
         Raises:
             LogEntryError: without entries, or with one that is too large.
             LogBrokenError: if the log isn't what it was.
-            LogSignatureError: if its checkpoint isn't signed by the log's key.
+            LogSignatureError: if its checkpoint isn't signed by the log's key, or name or key can't be a log's.
             LogBusyError: if other writers were faster for minutes.
             SigningError: if the key can't sign.
             StoreUnavailableError: if the store can't be reached; trying again does no harm.
@@ -110,6 +110,7 @@ class EvidenceLog:
             raise LogSignatureError(
                 "the log's signer isn't among the log's keys", "add its public key to the log's trust"
             )
+        self.reader.trust.check()
         leaves = [leaf_hash(entry) for entry in entries]
         # 1.
         waiting = [_Announced(self._queue.add(list(part.values())), part) for part in _parts(leaves, entries)]
@@ -119,8 +120,9 @@ class EvidenceLog:
             try:
                 if deposit is not None:
                     deposit()
-            except BaseException:
-                self._take_off([item.key for item in waiting])
+            except MlsecopsError as error:
+                if not error.transient:  # else some of it may lie there: the next writer sees, or it expires
+                    self._take_off([item.key for item in waiting])
                 raise
             # 3.
             checkpoint = [self._settle(item) for item in waiting][-1]
@@ -209,19 +211,33 @@ class EvidenceLog:
             yield key, entries
 
     def _read(self, key: str) -> dict[bytes, bytes] | None:
-        """What another writer queued; ``None`` if it can't be committed (yet); nothing if it only has to go."""
+        """What another writer queued; ``None`` if it can't be committed (yet); nothing if it only has to go.
+
+        Whoever announced several and died while putting them into the store gets a day to come back; then what lies
+        there is committed, and the rest forgotten.
+        """
         entries = self._queue.read(key)
-        if entries is None or all(self._admit(entry) for entry in entries):
-            return None if entries is None else {leaf_hash(entry): entry for entry in entries}
-        return {} if age(key) > EXPIRY_SECONDS else None
+        if entries is None:
+            return None
+        there = {leaf_hash(entry): entry for entry in entries if self._admit(entry)}
+        return there if len(there) == len(set(entries)) or age(key) > EXPIRY_SECONDS else None
 
     def _is_deposited(self, data: bytes) -> bool:
+        """Whether the entry says what its bundle says, and that lies under each of its subjects.
+
+        A writer that died between two subjects left some without: the bundle's bytes are there, so it is put there too.
+        """
         try:
             entry = Entry.parse(data)
             found = [self._backend.peek(key, MAX_JSON_BYTES) for key in entry.keys]
-        except (LogEntryError, EvidenceBrokenError):
+            raws = {item[0] for item in found if item is not None}
+            if len(raws) != 1 or Entry.of(Bundle.parse(min(raws))) != entry:
+                return False
+        except (LogEntryError, EvidenceBrokenError, StatementError):
             return False
-        return all(item is not None and sha256_bytes(item[0]) == entry.bundle for item in found)
+        return not self._backend.create_same(
+            [key for key, item in zip(entry.keys, found, strict=True) if item is None], min(raws)
+        )
 
     def _take_off(self, keys: list[str]) -> None:
         try:

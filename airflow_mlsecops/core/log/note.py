@@ -13,6 +13,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives import serialization
@@ -59,19 +60,22 @@ class NoteKey:
         return f"{self.name}+{key_id.hex()}+{base64.b64encode(bytes([kind]) + public).decode()}"
 
     def _encoded(self) -> _Encoded:
-        if not _NAME.fullmatch(self.name):
-            raise LogSignatureError(
-                f"{self.name!r} can't name a log: no spaces, no plus", "use a name like example.com/log"
-            )
-        key = serialization.load_pem_public_key(self.public_key.pem.encode())
-        if isinstance(key, ed25519.Ed25519PublicKey):
-            raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-            named = self.name.encode() + b"\n" + bytes([ED25519]) + raw
-            return _Encoded(ED25519, raw, hashlib.sha256(named).digest()[:4])
-        if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name == "secp256r1":
-            der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-            return _Encoded(ECDSA, der, hashlib.sha256(der).digest()[:4])
-        raise LogSignatureError("a log's key is Ed25519 or ECDSA on P-256", "make one with `mlsecops keygen`")
+        return _encode(self.name, self.public_key)
+
+
+@cache  # a log has few keys, and every checkpoint asks for them
+def _encode(name: str, public_key: PublicKey) -> _Encoded:
+    if not _NAME.fullmatch(name):
+        raise LogSignatureError(f"{name!r} can't name a log: no spaces, no plus", "use a name like example.com/log")
+    key = serialization.load_pem_public_key(public_key.pem.encode())
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        named = name.encode() + b"\n" + bytes([ED25519]) + raw
+        return _Encoded(ED25519, raw, hashlib.sha256(named).digest()[:4])
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name == "secp256r1":
+        der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        return _Encoded(ECDSA, der, hashlib.sha256(der).digest()[:4])
+    raise LogSignatureError("a log's key is Ed25519 or ECDSA on P-256", "make one with `mlsecops keygen`")
 
 
 def sign_note(text: str, name: str, signer: KeySigner) -> bytes:
@@ -121,14 +125,14 @@ def open_note(data: bytes, keys: Sequence[NoteKey]) -> str:
 
 def _split(data: bytes) -> tuple[str, list[tuple[str, bytes]]]:
     if len(data) > MAX_NOTE_BYTES:
-        raise LogSignatureError(f"a note of {len(data)} bytes, more than the {MAX_NOTE_BYTES} that are read")
+        raise LogSignatureError(f"a note of {len(data)} bytes, more than the {MAX_NOTE_BYTES} that are read", _ADVICE)
     try:
         note = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise LogSignatureError("the note isn't UTF-8") from error
+        raise LogSignatureError("the note isn't UTF-8", _ADVICE) from error
     text, separator, signatures = note.rpartition("\n\n")
     if _CONTROL.search(note) or not separator or not signatures.endswith("\n"):
-        raise LogSignatureError("expected a signed note: text, an empty line, signature lines")
+        raise LogSignatureError("expected a signed note: text, an empty line, signature lines", _ADVICE)
     return text + "\n", [_signature(line) for line in signatures[:-1].split("\n")]
 
 
@@ -139,5 +143,8 @@ def _signature(line: str) -> tuple[str, bytes]:
     except (binascii.Error, ValueError):
         blob = b""
     if match is None or len(blob) < 5 or base64.b64encode(blob).decode() != match[2]:
-        raise LogSignatureError(f"not a signature line: {line[:80]!r}")
+        raise LogSignatureError(f"not a signature line: {line[:80]!r}", _ADVICE)
     return match[1], blob
+
+
+_ADVICE = "it was changed, or never was a signed note; restore it, and find out who wrote to it"
