@@ -10,13 +10,11 @@ from airflow_mlsecops.cli import places
 from airflow_mlsecops.cli.arguments import Command, UsageError, add_setting, needed
 from airflow_mlsecops.cli.exit_codes import ExitCode
 from airflow_mlsecops.cli.output import Answer, Line, Style, Styled
-from airflow_mlsecops.cli.places import DIGEST
 from airflow_mlsecops.core.artifact import Kind
 
 if TYPE_CHECKING:
     from airflow_mlsecops.core.export import Export
-    from airflow_mlsecops.core.log import LogReader
-    from airflow_mlsecops.core.store import EvidenceStore
+    from airflow_mlsecops.core.log import LogTrust
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -47,8 +45,8 @@ def _run(args: argparse.Namespace) -> Answer:
         places.read_document(needed(args, "trust"), "trust"), places.read_document(needed(args, "policy"), "policy")
     )
     store = places.open_evidence(needed(args, "store"))
-    log = _log(args, store)
-    if DIGEST.match(args.release):
+    log = _log(args)
+    if places.DIGEST.match(args.release):
         trust, digest = TrustPolicy.from_bytes(documents.trust), parse_sha256(args.release.removeprefix("sha256:"))
         pinned = pin_of_release(digest, store, trust, utcnow())
     else:
@@ -86,8 +84,8 @@ def _lines(export: Export, path: str, digest: str) -> list[Line]:
     return lines
 
 
-def _log(args: argparse.Namespace, store: EvidenceStore) -> LogReader | None:
-    from airflow_mlsecops.core.log import LogReader, LogTrust
+def _log(args: argparse.Namespace) -> LogTrust | None:
+    from airflow_mlsecops.core.log import LogTrust
     from airflow_mlsecops.core.signing import PublicKey
 
     if (args.log_origin is None) != (args.log_key is None):
@@ -95,7 +93,7 @@ def _log(args: argparse.Namespace, store: EvidenceStore) -> LogReader | None:
     if args.log_key is None:
         return None
     key = PublicKey.from_pem(places.read_document(args.log_key, "log key"))
-    return LogReader(store.backend, LogTrust(args.log_origin, (key,)))
+    return LogTrust(args.log_origin, (key,))
 
 
 COMMAND = Command(

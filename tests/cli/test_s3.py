@@ -88,7 +88,10 @@ def test_server_that_is_down_is_no_answer(
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{closed_port()}")
     store = run("verify", released.model, "--store", f"{place}evidence", "--trust", released.trust, "--json")
     model = run("verify", f"{place}model.bin", *released.options, "--json")
+    policies = ["--trust", released.trust, "--policy", released.policy, "--output", released.root / "export.tar"]
+    exported = run("export", released.model, "--store", f"{place}evidence", *policies, "--json")
 
+    assert (exported.code, exported.json["error"]["code"]) == (3, "store-unavailable")
     assert (store.code, store.json["error"]["code"]) == (3, "store-unavailable")
     assert (model.code, model.json["error"]["code"]) == (3, "artifact-unavailable")
 

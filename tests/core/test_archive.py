@@ -68,7 +68,8 @@ def test_a_truncated_archive_is_refused(size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "/a", "../a", "a/../b", "a//b", "./a", "-rf", ".hidden", "a\nb", "ü", "a b", "a/" * 6 + "b", "a" * 101]
+    "name",
+    ["", "/a", "../a", "a/../b", "a//b", "./a", "-rf", ".hidden", "a\nb", "ü", "a b", "a/" * 10 + "b", "a" * 101],
 )
 def test_a_name_that_could_lead_elsewhere_is_not_written(name: str) -> None:
     with pytest.raises(StatementError):

@@ -286,16 +286,24 @@ def test_a_report_that_is_gone_is_told(world: Released) -> None:
 def test_proofs_from_the_log(world: Released, tmp_path: Path) -> None:
     backend, signer = LocalBackend(world.evidence), world.signers["gate"]
     trust = LogTrust("example.com/evidence", (signer.public_key,))
-    reader, log = LogReader(backend, trust), EvidenceLog(backend, trust, signer, admit=lambda _: True)
+    log = EvidenceLog(backend, trust, signer, admit=lambda _: True)
     bundles = {found.digest: found.bundle for subject in world.store.subjects() for found in world.store.find(subject)}
     entries = {digest: Entry.of(bundle).encode() for digest, bundle in bundles.items() if bundle is not None}
     log.append(list(entries.values())[1:])
     with pytest.raises(NotLoggedError):
-        _collect(world, log=reader)
+        _collect(world, log=trust)
     log.append(list(entries.values()))
 
-    export = _collect(world, log=reader)
+    export = _collect(world, log=trust)
 
     for digest, entry in entries.items():
-        proof = LogProof.parse(export.files[f"log/{digest}.tlog-proof"])
+        proof = LogProof.parse(export.files[f"proofs/{digest}.tlog-proof"])
         assert proof.verify(entry, trust).raw == export.files["log/checkpoint"]
+    assert not any(name.startswith("log/") for name in _collect(world).files)
+
+    # The archive itself is enough of a log to prove all of that once more.
+    write_export(export, tmp_path / "export.tar")
+    reader = LogReader(open_export(tmp_path / "export.tar").backend, trust)
+    checkpoint = reader.checkpoint()
+    assert checkpoint is not None
+    assert {reader.prove(entry, checkpoint).index for entry in entries.values()} == set(range(len(entries)))

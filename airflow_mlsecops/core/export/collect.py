@@ -13,9 +13,12 @@ from airflow_mlsecops.core.digest import sha256_bytes
 from airflow_mlsecops.core.errors import EvidenceNotFoundError, StatementError
 from airflow_mlsecops.core.export.commands import Certified, Signed
 from airflow_mlsecops.core.export.readme import readme
+from airflow_mlsecops.core.export.recording import RecordingBackend
 from airflow_mlsecops.core.loading import refuse
+from airflow_mlsecops.core.log.checkpoint import LogTrust
 from airflow_mlsecops.core.log.entry import Entry
 from airflow_mlsecops.core.log.reader import LogReader
+from airflow_mlsecops.core.log.tiles import ROOT as LOG
 from airflow_mlsecops.core.pinning import Pin
 from airflow_mlsecops.core.policy import ReleasePolicy
 from airflow_mlsecops.core.predicates import SIGNATURE, TEST_RESULT
@@ -100,7 +103,7 @@ def collect(
     documents: Documents,
     now: datetime,
     *,
-    log: LogReader | None = None,
+    log: LogTrust | None = None,
     every_blob: bool = False,
 ) -> Export:
     """Collect the evidence about a released model and its data sets.
@@ -110,14 +113,15 @@ def collect(
     3. With them the blobs that they name: manifests, full reports, OMS signatures; on request also the rows that
        controls listed, which say something about the data.
     4. Beside each bundle that counts and that a key signed: the signed bytes and the signature, for OpenSSL.
-    5. Both policies, the signers' public keys and, from a log, its checkpoint and each bundle's proof of inclusion.
+    5. Both policies, the signers' public keys and, from a log, each bundle's proof of inclusion, and all of the log
+       that was read: the checkpoint and those tiles.
 
     Args:
         pinned: the model; or :func:`~airflow_mlsecops.core.export.release.pin_of_release`.
         store: where the evidence lies.
         documents: trust policy and release policy.
         now: the time at which to judge.
-        log: the store's evidence log, if it has one.
+        log: which evidence log the store has, if it has one.
         every_blob: take everything along that statements name.
 
     Raises:
@@ -128,6 +132,8 @@ def collect(
         StoreUnavailableError: if the store can't be reached.
     """
     # 1.
+    recorder = RecordingBackend(store.backend)
+    store = EvidenceStore(recorder)
     trust, policy = TrustPolicy.from_bytes(documents.trust), ReleasePolicy.from_bytes(documents.policy)
     answer = verify_release(pinned.artifact, store, trust, policy, now)
     refuse(answer)
@@ -146,7 +152,8 @@ def collect(
         collector.files[item.signature] = item.bundle.signature
         collector.files[item.key] = item.public_key.pem.encode()
     if log is not None:
-        collector.files.update(_proofs(log, bundles))
+        collector.files |= _proofs(LogReader(recorder, log), bundles)
+    collector.files |= {key: data for key, data in recorder.read_back.items() if key.startswith(LOG)}
     collector.files |= {"trust.yaml": documents.trust, "policy.yaml": documents.policy}
     collector.files["artifact.json"] = canonical_json(_artifact(answer.artifact))
     files, missing = dict(collector.files), tuple(sorted(collector.missing))
@@ -202,11 +209,8 @@ def _proofs(log: LogReader, bundles: Mapping[str, Bundle]) -> dict[str, bytes]:
     if checkpoint is None:
         raise EvidenceNotFoundError("the evidence log is empty", "give no log, or find out who removed it")
     tree = log.tree(checkpoint)
-    files = {"log/checkpoint": checkpoint.raw}
-    for digest, bundle in bundles.items():
-        proof = log.prove(Entry.of(bundle).encode(), checkpoint, tree)
-        files[f"log/{digest}.tlog-proof"] = proof.encode()
-    return files
+    proofs = {digest: log.prove(Entry.of(bundle).encode(), checkpoint, tree) for digest, bundle in bundles.items()}
+    return {f"proofs/{digest}.tlog-proof": proof.encode() for digest, proof in proofs.items()}
 
 
 def _sums(digests: Mapping[str, str]) -> bytes:

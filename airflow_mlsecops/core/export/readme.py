@@ -156,8 +156,8 @@ def _ours(artifact: Artifact, files: Mapping[str, bytes]) -> str:
     if "log/checkpoint" in files:
         log = """
 
-log/ has a checkpoint of the store's transparency log (https://c2sp.org/tlog-checkpoint) and, for each bundle, the
-proof that it is in it (https://c2sp.org/tlog-proof)."""
+log/ has a checkpoint of the store's transparency log (https://c2sp.org/tlog-checkpoint) and the tiles that were read
+(https://c2sp.org/tlog-tiles); proofs/ has, for each bundle, the proof that it is in it (https://c2sp.org/tlog-proof)."""
     kind = shlex.quote(artifact.kind.value)
     return f"""\
 Whether the statements add up to a release under the policy, the tools above don't say. This does, offline, with the
@@ -175,9 +175,10 @@ def _contents(missing: Sequence[str], files: Mapping[str, bytes]) -> str:
         "bundles/": "signed statements: subject, kind of statement, SHA-256 of the bundle",
         "checks/": "of each bundle the signed bytes (.pae) and the signature (.sig), for OpenSSL",
         "keys/": "public keys of the signers, named by their SHA-256",
-        "log/": "checkpoint and proofs of the transparency log",
+        "log/": "checkpoint and tiles of the transparency log",
         "model.sha256": "the model's files, as sha256sum reads them",
         "policy.yaml": "the release policy, byte by byte",
+        "proofs/": "that each bundle is in the transparency log",
         "trust.yaml": "the trust policy of those who made this file",
     }
     lines = [f"{name:<14} {text}" for name, text in folders.items() if any(file.startswith(name) for file in files)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from airflow_mlsecops.core.digest import sha256_bytes
 from airflow_mlsecops.core.errors import ConfigurationError, EvidenceNotFoundError
 from airflow_mlsecops.core.store.backend import Backend
 from airflow_mlsecops.core.store.evidence_store import EvidenceStore
@@ -42,6 +43,10 @@ class ArchiveBackend(Backend):
         with self._path.open("rb") as stream:
             stream.seek(member.offset)
             return stream.read(min(member.size, limit + 1))
+
+    def _peek(self, key: str, limit: int) -> tuple[bytes, str] | None:
+        data = self._read(key, limit)
+        return None if data is None else (data, sha256_bytes(data))
 
     def _list(self, prefix: str) -> Iterator[str]:
         yield from (name for name in self._index if name.startswith(prefix))

@@ -19,7 +19,7 @@ BLOCK = 512
 MAX_FILES = 100_000
 MAX_FILE_BYTES = 1024 * 1024 * 1024
 _PART = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
-_NAME = re.compile(rf"{_PART}(/{_PART}){{0,5}}\Z")
+_NAME = re.compile(rf"{_PART}(/{_PART}){{0,9}}\Z")
 _END = bytes(2 * BLOCK)
 
 
