@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 
@@ -26,15 +26,20 @@ from airflow_mlsecops.core.store import EvidenceStore, open_store
 from airflow_mlsecops.core.trust import TrustPolicy
 from airflow_mlsecops.hooks.settings import Settings, embedded_settings
 
+if TYPE_CHECKING:
+    from airflow_mlsecops.core.log import EvidenceLog
+    from airflow_mlsecops.core.store.backend import Backend
+
 DEFAULT_CONN_ID = "mlsecops_default"
 
 
 class MlsecopsHook(BaseHook):
     """Turns an ``mlsecops`` connection into the core's objects, and does the few steps that every operator shares.
 
-    The connection's extra has ``evidence_root``, ``signer``, ``trust_policy`` and, for S3, ``aws_conn_id``; its
-    password is the passphrase of the signer's key. Without a connection named ``mlsecops_default``, an embedded store
-    and key under ``$AIRFLOW_HOME/mlsecops/`` serve for trying out, and say so.
+    The connection's extra has ``evidence_root``, ``signer``, ``trust_policy``; for the evidence log ``log_origin`` and
+    ``log_signer``; for S3 ``aws_conn_id`` and ``retention``. Its password is the passphrase of the signers' keys.
+    Without a connection named ``mlsecops_default``, an embedded store and key under ``$AIRFLOW_HOME/mlsecops/`` serve
+    for trying out, and say so.
     """
 
     conn_name_attr = "mlsecops_conn_id"
@@ -74,8 +79,10 @@ class MlsecopsHook(BaseHook):
 
     @cached_property
     def store(self) -> EvidenceStore:
-        """The evidence store; nothing is dialled yet."""
-        return open_store(self.settings.evidence_root, self.access)
+        """The evidence store, which logs what is written if the connection names a log; nothing is dialled yet."""
+        settings = self.settings
+        log = self._open_log if settings.log_origin else None
+        return open_store(settings.evidence_root, self.access, log=log, retention=settings.retention)
 
     @cached_property
     def signer(self) -> Signer:
@@ -89,6 +96,17 @@ class MlsecopsHook(BaseHook):
                 f"connection {self.mlsecops_conn_id} names no signer", "add one to its extra where tasks have to sign"
             )
         return signer_from_uri(self.settings.signer, self.settings.passphrase)
+
+    @cached_property
+    def log_signer(self) -> Signer:
+        """The signer of the evidence log's checkpoints: the signer, unless the connection names another.
+
+        Raises:
+            SigningError: if there is none, or its key can't be used.
+        """
+        if not self.settings.log_signer:
+            return self.signer
+        return signer_from_uri(self.settings.log_signer, self.settings.passphrase)
 
     @cached_property
     def trust(self) -> TrustPolicy:
@@ -105,6 +123,13 @@ class MlsecopsHook(BaseHook):
                 f"the trust policy {path} can't be read: {error.strerror}", "check the connection"
             ) from error
         return TrustPolicy.from_bytes(data)
+
+    def _open_log(self, backend: Backend) -> EvidenceLog:
+        """The evidence log for writing; called when the first bundle is put."""
+        from airflow_mlsecops.core.log import EvidenceLog, LogTrust
+
+        signer = self.log_signer
+        return EvidenceLog(backend, LogTrust(self.settings.log_origin, (signer.public_key,)), signer)
 
     def pin(self, uri: str, *, name: str = "", kind: Kind | str = Kind.DATASET, keep: bool = True) -> Artifact:
         """Pin what lies at ``uri``; see :func:`airflow_mlsecops.core.pinning.pin`.

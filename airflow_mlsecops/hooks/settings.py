@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+EMBEDDED_LOG = "embedded.mlsecops/evidence"
 EMBEDDED_ROLES = ("control", "provenance", "sign", "approve", "gate")
 
 
@@ -30,13 +31,19 @@ class Settings:
         signer: URI of the signer; empty where nothing is signed, as on an api-server that only shows evidence.
         trust_policy: path of the trust policy file.
         aws_conn_id: connection for S3; empty for boto3's own chain.
-        passphrase: of the signer's key; never shown.
+        log_origin: name of the evidence log to which everything that is written is added; empty for no log.
+        log_signer: URI of the signer of the log's checkpoints; empty for the signer.
+        retention: what the bucket's Object Lock is asked for, such as ``COMPLIANCE:365``; empty for nothing.
+        passphrase: of the signers' keys; never shown.
     """
 
     evidence_root: str
     signer: str
     trust_policy: str
     aws_conn_id: str = ""
+    log_origin: str = ""
+    log_signer: str = ""
+    retention: str = ""
     passphrase: str | None = field(default=None, repr=False)
 
     @classmethod
@@ -58,6 +65,9 @@ class Settings:
             signer=str(extra.get("signer") or ""),
             trust_policy=str(extra["trust_policy"]),
             aws_conn_id=str(extra.get("aws_conn_id") or ""),
+            log_origin=str(extra.get("log_origin") or ""),
+            log_signer=str(extra.get("log_signer") or ""),
+            retention=str(extra.get("retention") or ""),
             passphrase=connection.password or None,
         )
 
@@ -72,7 +82,7 @@ def embedded_settings(*, make: bool = True) -> Settings:
     """
     home = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "mlsecops"
     key, trust = home / "signing-key.pem", home / "trust.yaml"
-    settings = Settings(str(home / "evidence"), f"file:{key}", str(trust))
+    settings = Settings(str(home / "evidence"), f"file:{key}", str(trust), log_origin=EMBEDDED_LOG)
     if not make:
         return settings
     log.warning(

@@ -148,7 +148,7 @@ class Committer:
         tree = Tree(self._backend, head.base)
         frontier = tree.frontier()
         grown, tiles = frontier.grow(map(leaf_hash, head.entries))
-        if grown.root != head.checkpoint.root:
+        if grown.root != head.checkpoint.root:  # as Head.follows, but the tiles are needed too
             raise LogBrokenError(f"head and tiles don't lead to the root of {head.checkpoint}", _ADVICE)
         self._write(head, {**tiles, **_bundles(head, tree, frontier)}, tag)
 

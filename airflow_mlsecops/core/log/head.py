@@ -14,6 +14,8 @@ from airflow_mlsecops.core.canonical import canonical_json, strict_json
 from airflow_mlsecops.core.errors import StatementError
 from airflow_mlsecops.core.log.checkpoint import Checkpoint, LogTrust
 from airflow_mlsecops.core.log.errors import LogBrokenError
+from airflow_mlsecops.core.log.frontier import Frontier
+from airflow_mlsecops.core.log.merkle import leaf_hash
 from airflow_mlsecops.core.log.tiles import MAX_ENTRY_BYTES, ROOT
 
 HEAD = f"{ROOT}head"
@@ -49,7 +51,7 @@ class Head:
 
     @classmethod
     def parse(cls, data: bytes, trust: LogTrust) -> Head:
-        """Read a head. That its entries lead to the checkpoint's root is checked by whoever writes the tiles.
+        """Read a head. That its entries lead to the checkpoint's root is another question: :meth:`follows`.
 
         Raises:
             LogBrokenError: if it isn't one.
@@ -68,4 +70,14 @@ class Head:
             raise LogBrokenError(f"the log's head doesn't add up to {checkpoint}", "restore it")
         if any(len(entry) > MAX_ENTRY_BYTES for entry in entries):
             raise LogBrokenError("the log's head has an entry that is too large", "restore it")
-        return cls(base, entries, checkpoint)
+        head = cls(base, entries, checkpoint)
+        if head.encode() != data:  # Base64 has several spellings of one value, and JSON of one document
+            raise LogBrokenError(
+                "the log's head isn't spelt as a writer spells it", "restore it; find out who changed it"
+            )
+        return head
+
+    def follows(self, before: Frontier) -> bool:
+        """Whether its entries, appended to the tree ``before``, lead to the root that it signs."""
+        grown, _ = before.grow(map(leaf_hash, self.entries))
+        return before.size == self.base and grown.root == self.checkpoint.root

@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from airflow_mlsecops.core.bundle import Bundle
 from airflow_mlsecops.core.canonical import MAX_JSON_BYTES
-from airflow_mlsecops.core.digest import sha256_bytes
-from airflow_mlsecops.core.errors import EvidenceBrokenError, MlsecopsError, StoreUnavailableError
+from airflow_mlsecops.core.errors import EvidenceBrokenError, MlsecopsError, StatementError, StoreUnavailableError
 from airflow_mlsecops.core.log.checkpoint import Checkpoint, LogTrust
 from airflow_mlsecops.core.log.commit import Committer
 from airflow_mlsecops.core.log.entry import Entry
@@ -119,8 +119,9 @@ class EvidenceLog:
             try:
                 if deposit is not None:
                     deposit()
-            except BaseException:
-                self._take_off([item.key for item in waiting])
+            except MlsecopsError as error:
+                if not error.transient:  # else some of it may lie there: the next writer sees, or it expires
+                    self._take_off([item.key for item in waiting])
                 raise
             # 3.
             checkpoint = [self._settle(item) for item in waiting][-1]
@@ -216,12 +217,21 @@ class EvidenceLog:
         return {} if age(key) > EXPIRY_SECONDS else None
 
     def _is_deposited(self, data: bytes) -> bool:
+        """Whether the entry says what its bundle says, and that lies under each of its subjects.
+
+        A writer that died between two subjects left some without: the bundle's bytes are there, so it is put there too.
+        """
         try:
             entry = Entry.parse(data)
             found = [self._backend.peek(key, MAX_JSON_BYTES) for key in entry.keys]
-        except (LogEntryError, EvidenceBrokenError):
+            raws = {item[0] for item in found if item is not None}
+            if len(raws) != 1 or Entry.of(Bundle.parse(min(raws))) != entry:
+                return False
+        except (LogEntryError, EvidenceBrokenError, StatementError):
             return False
-        return all(item is not None and sha256_bytes(item[0]) == entry.bundle for item in found)
+        return not self._backend.create_same(
+            [key for key, item in zip(entry.keys, found, strict=True) if item is None], min(raws)
+        )
 
     def _take_off(self, keys: list[str]) -> None:
         try:

@@ -71,7 +71,29 @@ class Stock:
                 strange.append(key)
         gone = {place for place, found in zip(places, seen, strict=True) if not found} if bundles else set()
         missing = self._name(reader, checkpoint, gone, twice) if gone or twice else []
-        return missing, self._unlogged(reader, sorted(strange)) if strange else []
+        return missing, self.unlogged(reader, sorted(strange)) if strange else []
+
+    def unlogged(self, reader: LogReader, keys: list[str]) -> list[str]:
+        """Of these places, those that still aren't in the log, nor on their way there.
+
+        Raises:
+            StoreUnavailableError: if the store can't be reached.
+        """
+        queue, newest = Queue(self._backend), reader.checkpoint()
+        queued = {key for name in queue.waiting() for data in queue.read(name) or () for key in _keys(data)}
+        result = []
+        for key in keys:
+            try:
+                entry = Entry.of(Bundle.parse(self._backend.read(key, MAX_JSON_BYTES)))
+                if key in queued:
+                    continue
+                if newest is not None and key in entry.keys:
+                    reader.prove(entry.encode(), newest)
+                    continue
+            except (StatementError, LogError, EvidenceNotFoundError):
+                pass
+            result.append(key)
+        return result
 
     def _name(
         self, reader: LogReader, checkpoint: Checkpoint, gone: set[int], twice: set[int]
@@ -93,24 +115,6 @@ class Stock:
                     if place in gone and len(missing) < self._limit and self._backend.peek(key, MAX_JSON_BYTES) is None:
                         missing.append((index, key))
         return missing
-
-    def _unlogged(self, reader: LogReader, keys: list[str]) -> list[str]:
-        """Of these places, those that still aren't in the log, nor on their way there."""
-        queue, newest = Queue(self._backend), reader.checkpoint()
-        queued = {key for name in queue.waiting() for data in queue.read(name) or () for key in _keys(data)}
-        result = []
-        for key in keys:
-            try:
-                entry = Entry.of(Bundle.parse(self._backend.read(key, MAX_JSON_BYTES)))
-                if key in queued:
-                    continue
-                if newest is not None and key in entry.keys:
-                    reader.prove(entry.encode(), newest)
-                    continue
-            except (StatementError, LogError, EvidenceNotFoundError):
-                pass
-            result.append(key)
-        return result
 
     def _hash(self, key: str) -> int:
         return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8, key=self._secret).digest(), "big")

@@ -108,15 +108,16 @@ class Tree:
         tile = tile_for(ENTRIES, index, self.size)
         return decode_entries(self._fetch(tile), tile.width)
 
-    def frontier(self) -> Frontier:
-        """The right edge.
+    def frontier(self, size: int | None = None) -> Frontier:
+        """The right edge, as it is or as it was when the tree had ``size`` leaves.
 
         Raises:
             LogBrokenError: if one of its tiles is gone or hasn't the right length.
             StoreUnavailableError: if the store can't be reached.
         """
+        size = self.size if size is None else size
         return Frontier.of(
-            self.size, {tile.level: self.hashes(tile.level, tile.index) for tile in edge_tiles(self.size)}
+            size, {tile.level: self.hashes(tile.level, tile.index)[: tile.width] for tile in edge_tiles(size)}
         )
 
     def subtree(self, lo: int, hi: int) -> bytes:

@@ -9,6 +9,7 @@ from airflow_mlsecops.core.log.audit import Audit
 from airflow_mlsecops.core.log.checkpoint import CHECKPOINT, Checkpoint, LogTrust
 from airflow_mlsecops.core.log.errors import LogError, LogSignatureError
 from airflow_mlsecops.core.log.faults import LogFault
+from airflow_mlsecops.core.log.frontier import Frontier
 from airflow_mlsecops.core.log.head import HEAD, MAX_HEAD_BYTES, Head
 from airflow_mlsecops.core.log.merkle import verify_consistency
 from airflow_mlsecops.core.log.reader import LogReader
@@ -52,7 +53,7 @@ def verify_log(
     """Verify everything that a log consists of.
 
     1. Its checkpoint is signed by one of the log's keys, for this log.
-    2. The head isn't behind it, and is signed too.
+    2. The head isn't behind it, is signed too, and its entries lead from what was before to what it signs.
     3. The log at ``since`` is the beginning of this log: not rolled back, not forked, not rewritten.
     4. Entries, tiles and the signed root fit together. What doesn't is named: which tile, which entry.
     5. Each entry is evidence, and stands there once.
@@ -78,9 +79,9 @@ def verify_log(
     except LogSignatureError as error:
         return LogVerification(None, (LogFault("log-signature", _CHECKPOINT, error.message),))
     if checkpoint is None:
-        return _without(backend, since, limit)
+        return _without(reader, backend, since, limit)
     # 2.
-    unpublished, faults = _head(backend, trust, checkpoint)
+    head, faults = _head(backend, trust, checkpoint)
     # 3.
     faults += _since(reader, since, checkpoint)
     # 4.
@@ -88,37 +89,59 @@ def verify_log(
     audited = Audit(backend, checkpoint, limit).run(stock.visit)
     # 5., 6.
     missing, unlogged = stock.compare(reader, checkpoint, bundles)
+    if head is not None and not audited:
+        faults += _follows(reader, head, checkpoint)
+    unpublished = head.checkpoint.size - checkpoint.size if head is not None else 0
     faults += audited + stock.faults
     cut = limit in (len(audited), len(stock.faults), len(missing), len(unlogged))
     queued = len(Queue(backend).waiting())
     return LogVerification(checkpoint, tuple(faults), tuple(missing), tuple(unlogged), unpublished, queued, cut)
 
 
-def _without(backend: Backend, since: Checkpoint | None, limit: int) -> LogVerification:
-    """There is no checkpoint: either nothing was ever logged, or everything is gone."""
-    faults = []
-    left = [key for key in backend.list(ROOT) if key.startswith((f"{ROOT}tile/", f"{ROOT}index/"))]
-    if since is not None or left:
+def _without(reader: LogReader, backend: Backend, since: Checkpoint | None, limit: int) -> LogVerification:
+    """There is no checkpoint: nothing was ever logged, everything is gone, or the first writer died before the end."""
+    faults: list[LogFault] = []
+    head = None
+    left = [key for key in backend.list(ROOT) if key.startswith((f"{ROOT}tile/", f"{ROOT}index/", HEAD))]
+    if left and since is None:
+        head, faults = _head(backend, reader.trust, None)
+    if since is not None or (left and (head is None or head.base or not head.follows(Frontier()))):
         message = f"is gone; it was {since}" if since else "is gone, but tiles are there"
         faults.append(LogFault("log-gone", _CHECKPOINT, message))
-    unlogged = sorted(backend.scan("bundles/"))
+    unlogged = Stock(backend, limit).unlogged(reader, sorted(backend.scan("bundles/")))
+    unpublished = head.checkpoint.size if head is not None else 0
     queued = len(Queue(backend).waiting())
-    return LogVerification(None, tuple(faults), (), tuple(unlogged[:limit]), 0, queued, len(unlogged) > limit)
+    cut = len(unlogged) > limit
+    return LogVerification(None, tuple(faults), (), tuple(unlogged[:limit]), unpublished, queued, cut)
 
 
-def _head(backend: Backend, trust: LogTrust, checkpoint: Checkpoint) -> tuple[int, list[LogFault]]:
+def _head(backend: Backend, trust: LogTrust, checkpoint: Checkpoint | None) -> tuple[Head | None, list[LogFault]]:
     try:
         found = backend.peek(HEAD, MAX_HEAD_BYTES)
         head = Head.parse(found[0], trust) if found else None
     except (LogError, EvidenceBrokenError) as error:
-        return 0, [LogFault("head", _HEAD, error.message)]
+        return None, [LogFault("head", _HEAD, error.message)]
     if head is None:
-        return 0, [LogFault("head", _HEAD, f"is gone, but {checkpoint} was published")]
-    behind = head.checkpoint.size < checkpoint.size
-    if behind or (head.checkpoint.size == checkpoint.size and head.checkpoint.root != checkpoint.root):
+        published = f"is gone, but {checkpoint} was published"
+        return None, [LogFault("head", _HEAD, published)] if checkpoint else []
+    size = checkpoint.size if checkpoint else 0
+    behind = head.checkpoint.size < size
+    if behind or (checkpoint and head.checkpoint.size == size and head.checkpoint.root != checkpoint.root):
         message = f"says {head.checkpoint}, but {checkpoint} was published: an old head was put back, or the log forked"
-        return 0, [LogFault("rollback" if behind else "fork", _HEAD, message)]
-    return head.checkpoint.size - checkpoint.size, []
+        return None, [LogFault("rollback" if behind else "fork", _HEAD, message)]
+    return head, []
+
+
+def _follows(reader: LogReader, head: Head, checkpoint: Checkpoint) -> list[LogFault]:
+    """Whether the head's entries lead to what it signs. Asked of sound tiles only, whose faults would look like its."""
+    message = f"its entries don't lead from {head.base} to {head.checkpoint}"
+    try:
+        newest = reader.checkpoint() or checkpoint  # others may have gone on meanwhile
+        if head.base <= newest.size and head.follows(reader.tree(newest).frontier(head.base)):
+            return []
+    except LogError as error:
+        message += f": {error.message}"
+    return [LogFault("head", _HEAD, message, head.base)]
 
 
 def _since(reader: LogReader, since: Checkpoint | None, checkpoint: Checkpoint) -> list[LogFault]:

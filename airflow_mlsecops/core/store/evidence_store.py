@@ -4,7 +4,7 @@ The layout::
 
     bundles/<subject sha256>/<predicate slug>/<bundle sha256>.sigstore.json     create-only
     blobs/<sha256>                                                              manifests, full reports, row lists
-    log/…                                                                       reserved for the transparency log
+    log/…                                                                       the evidence log, if there is one
 
 Every object's name is the digest of its bytes, so that an overwritten object is noticed by whoever reads it, without
 trust in the store.
@@ -12,7 +12,10 @@ trust in the store.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING
 
 from airflow_mlsecops.core.bundle import Bundle
 from airflow_mlsecops.core.canonical import MAX_JSON_BYTES
@@ -20,6 +23,9 @@ from airflow_mlsecops.core.digest import Sha256, parse_sha256, sha256_bytes
 from airflow_mlsecops.core.errors import EvidenceBrokenError, EvidenceNotFoundError, StatementError
 from airflow_mlsecops.core.predicates import predicate_by_slug, predicate_by_uri
 from airflow_mlsecops.core.store.backend import Backend
+
+if TYPE_CHECKING:
+    from airflow_mlsecops.core.log import Checkpoint, EvidenceLog, LogReader, LogTrust, LogVerification
 
 MAX_BLOB_BYTES = 1024 * 1024 * 1024
 _SUFFIX = ".sigstore.json"
@@ -45,8 +51,17 @@ class Found:
 class EvidenceStore:
     """Puts and finds evidence. Two writers of the same bytes are no conflict: the name is the content."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, log: EvidenceLog | Callable[[Backend], EvidenceLog] | None = None) -> None:
+        """Nothing is dialled yet.
+
+        Args:
+            backend: where everything lies.
+            log: the log on the same backend to which bundles are added; a function makes it when it is needed, so that
+                whoever only reads needs no key.
+        """
         self._backend = backend
+        self._log = log
+        self._mutex = Lock()
 
     def __str__(self) -> str:
         return str(self._backend)
@@ -83,19 +98,70 @@ class EvidenceStore:
         return data
 
     def put(self, bundle: Bundle) -> Sha256:
-        """Keep a bundle under each of its subjects; return its digest.
+        """Keep a bundle under each of its subjects, and log it if there is a log; return its digest.
 
-        Safe to repeat after a crash half-way: what is there already stays, what is missing is added.
+        See :meth:`put_all`.
+        """
+        return self.put_all([bundle])[0]
+
+    def put_all(self, bundles: Sequence[Bundle]) -> list[Sha256]:
+        """Keep bundles and log them, which is cheaper than one by one; return their digests.
+
+        Once this returns, all of them lie in the store and, with a log, in a published checkpoint. Safe to repeat after
+        a crash half-way: what is there already stays, what is missing is added, and nothing is logged twice.
 
         Raises:
-            StatementError: if its predicate type isn't known.
-            EvidenceBrokenError: if other bytes lie under its address.
+            StatementError: if a predicate type isn't known.
+            EvidenceBrokenError: if other bytes lie under a bundle's address.
+            LogError: if the log can't be written to; see :meth:`EvidenceLog.append`.
+            SigningError: if the log's key can't sign.
             StoreUnavailableError: if the store can't be reached.
         """
-        slug = predicate_by_uri(bundle.statement.predicate_type).slug
-        for _, subject in bundle.statement.subjects:
-            self._put(f"bundles/{subject}/{slug}/{bundle.digest}{_SUFFIX}", bundle.raw)
-        return bundle.digest
+        from airflow_mlsecops.core.log import Entry
+
+        entries = [Entry.of(bundle) for bundle in bundles]
+
+        def deposit() -> None:
+            for bundle, entry in zip(bundles, entries, strict=True):
+                for key in entry.keys:
+                    self._put(key, bundle.raw)
+
+        if self._log is None or not bundles:
+            deposit()
+        else:
+            self._opened_log(self._log).append([entry.encode() for entry in entries], deposit)
+        return [bundle.digest for bundle in bundles]
+
+    def log_reader(self, trust: LogTrust) -> LogReader:
+        """Reads the log that lies in this store, whether or not this object writes to it.
+
+        Args:
+            trust: which log is meant, and whose signature under its checkpoints counts.
+        """
+        from airflow_mlsecops.core.log import LogReader
+
+        return LogReader(self._backend, trust)
+
+    def verify_log(self, trust: LogTrust, since: Checkpoint | None = None) -> LogVerification:
+        """Verify the whole log, and that log and store hold the same; see :func:`airflow_mlsecops.core.log.verify_log`.
+
+        Raises:
+            StoreUnavailableError: if the store can't be reached.
+        """
+        from airflow_mlsecops.core.log import verify_log
+
+        return verify_log(self._backend, trust, since)
+
+    def rebuild_log_index(self, trust: LogTrust) -> Checkpoint:
+        """Make the log's index anew; see :func:`airflow_mlsecops.core.log.rebuild_index`.
+
+        Raises:
+            LogError: if the log can't be read, or isn't what its checkpoint signs.
+            StoreUnavailableError: if the store can't be reached.
+        """
+        from airflow_mlsecops.core.log import rebuild_index
+
+        return rebuild_index(self._backend, trust)
 
     def find(self, subject: str, slug: str = "") -> list[Found]:
         """Everything under a subject's folder, broken objects included: what can't be read must be able to say NO.
@@ -130,6 +196,12 @@ class EvidenceStore:
             if key.endswith(wanted):
                 return self._found(key, key.split("/")[1])
         raise EvidenceNotFoundError(f"{self}: no evidence {digest}", "see `mlsecops evidence list`")
+
+    def _opened_log(self, log: EvidenceLog | Callable[[Backend], EvidenceLog]) -> EvidenceLog:
+        with self._mutex:
+            if callable(log):
+                self._log = log = log(self._backend)
+            return log
 
     def _found(self, key: str, subject: str) -> Found:
         digest = key.rsplit("/", 1)[-1].removesuffix(_SUFFIX)
