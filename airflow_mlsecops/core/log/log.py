@@ -210,11 +210,16 @@ class EvidenceLog:
             yield key, entries
 
     def _read(self, key: str) -> dict[bytes, bytes] | None:
-        """What another writer queued; ``None`` if it can't be committed (yet); nothing if it only has to go."""
+        """What another writer queued; ``None`` if it can't be committed (yet); nothing if it only has to go.
+
+        Whoever announced several and died while putting them into the store gets a day to come back; then what lies
+        there is committed, and the rest forgotten.
+        """
         entries = self._queue.read(key)
-        if entries is None or all(self._admit(entry) for entry in entries):
-            return None if entries is None else {leaf_hash(entry): entry for entry in entries}
-        return {} if age(key) > EXPIRY_SECONDS else None
+        if entries is None:
+            return None
+        there = {leaf_hash(entry): entry for entry in entries if self._admit(entry)}
+        return there if len(there) == len(set(entries)) or age(key) > EXPIRY_SECONDS else None
 
     def _is_deposited(self, data: bytes) -> bool:
         """Whether the entry says what its bundle says, and that lies under each of its subjects.
