@@ -81,12 +81,16 @@ class Checkpoint:
         lines = open_note(raw, trust.note_keys).split("\n")[:-1]
         # 2.
         if len(lines) < 3 or lines[0] != trust.origin or not all(lines):
-            raise LogSignatureError(f"expected a checkpoint of {trust.origin}, got {lines[0][:80]!r}")
+            raise LogSignatureError(
+                f"expected a checkpoint of {trust.origin}, got {lines[0][:80]!r}", "is it another log's?"
+            )
         # 3.
         size = int(lines[1]) if _SIZE.fullmatch(lines[1]) else MAX_SIZE
         root = _hash(lines[2])
         if size >= MAX_SIZE or len(root) != HASH_BYTES or (size == 0 and root != EMPTY_ROOT):
-            raise LogSignatureError(f"checkpoint with size {lines[1][:40]!r} and root {lines[2][:60]!r}")
+            raise LogSignatureError(
+                f"a checkpoint with size {lines[1][:40]!r} and root {lines[2][:60]!r}", "its signer isn't one of ours"
+            )
         return cls(trust.origin, size, root, raw)
 
 

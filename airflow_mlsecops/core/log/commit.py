@@ -124,10 +124,11 @@ class Committer:
         grown, tiles = frontier.grow(map(leaf_hash, entries))
         checkpoint = Checkpoint.sign(grown.size, grown.root, self._trust.origin, self._signer)
         head = Head(state.size, tuple(entries), checkpoint)
+        objects = {**tiles, **_bundles(head, tree, frontier)}  # before the swap, because it can find a fault
         if not self._backend.swap(HEAD, state.head_tag, head.encode()):
             return None
         self._newest = checkpoint
-        self._write(head, {**tiles, **_bundles(head, tree, frontier)}, state.published_tag)
+        self._write(head, objects, state.published_tag)
         return checkpoint
 
     def _read(self) -> State:

@@ -121,14 +121,14 @@ def open_note(data: bytes, keys: Sequence[NoteKey]) -> str:
 
 def _split(data: bytes) -> tuple[str, list[tuple[str, bytes]]]:
     if len(data) > MAX_NOTE_BYTES:
-        raise LogSignatureError(f"a note of {len(data)} bytes, more than the {MAX_NOTE_BYTES} that are read")
+        raise LogSignatureError(f"a note of {len(data)} bytes, more than the {MAX_NOTE_BYTES} that are read", _ADVICE)
     try:
         note = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise LogSignatureError("the note isn't UTF-8") from error
+        raise LogSignatureError("the note isn't UTF-8", _ADVICE) from error
     text, separator, signatures = note.rpartition("\n\n")
     if _CONTROL.search(note) or not separator or not signatures.endswith("\n"):
-        raise LogSignatureError("expected a signed note: text, an empty line, signature lines")
+        raise LogSignatureError("expected a signed note: text, an empty line, signature lines", _ADVICE)
     return text + "\n", [_signature(line) for line in signatures[:-1].split("\n")]
 
 
@@ -139,5 +139,8 @@ def _signature(line: str) -> tuple[str, bytes]:
     except (binascii.Error, ValueError):
         blob = b""
     if match is None or len(blob) < 5 or base64.b64encode(blob).decode() != match[2]:
-        raise LogSignatureError(f"not a signature line: {line[:80]!r}")
+        raise LogSignatureError(f"not a signature line: {line[:80]!r}", _ADVICE)
     return match[1], blob
+
+
+_ADVICE = "it was changed, or never was a signed note; restore it, and find out who wrote to it"
