@@ -94,6 +94,8 @@ class S3Backend(Backend):
                 Key=self._prefix + key,
                 Retention={"Mode": result.mode, "RetainUntilDate": result.until},
                 **({"VersionId": found["VersionId"]} if "VersionId" in found else {}),
+                # S3 asks for this right where the mode changes, also from the weaker to the firmer.
+                **({"BypassGovernanceRetention": True} if held and held.mode != result.mode else {}),
             )
         return result
 
@@ -167,9 +169,9 @@ class S3Backend(Backend):
                 raise ConfigurationError(
                     f"{self}: no such bucket", "create it, or correct the evidence root"
                 ) from error
-            if _has_no_lock(error):
+            if self._retention is not None and _has_no_lock(error):
                 raise ConfigurationError(
-                    f"{self}: a retention is asked for, but the bucket has no Object Lock",
+                    f"{self}: the bucket refuses the retention: it has no Object Lock",
                     "make a bucket with Object Lock, or leave the retention out",
                 ) from error
             raise StoreUnavailableError(
@@ -182,8 +184,8 @@ def _is_conflict(error: BaseException) -> bool:
 
 
 def _has_no_lock(error: BaseException) -> bool:
-    lacking = ("ObjectLockConfigurationNotFoundError", "InvalidRequest")
-    return _code(error) in lacking and "lock" in str(error).lower()
+    """AWS says "Bucket is missing Object Lock Configuration"; other servers only that the request is invalid."""
+    return _code(error) in ("ObjectLockConfigurationNotFoundError", "InvalidRequest")
 
 
 def _code(error: BaseException) -> str:

@@ -21,13 +21,13 @@ class LogPlace:
         backend: the same place, opened anew with each call.
         overwrite: puts bytes under a key, whatever is there.
         delete: removes what lies under a key.
-        keys: all keys in it.
+        all_keys: all keys in it.
     """
 
     backend: Callable[[], Backend]
     overwrite: Callable[[str, bytes], object]
     delete: Callable[[str], object]
-    keys: Callable[[], list[str]]
+    all_keys: Callable[[], list[str]]
 
 
 @pytest.fixture(

@@ -57,7 +57,7 @@ def test_entries_stand_in_order_in_a_published_checkpoint_that_covers_them(log_p
     assert (first.checkpoint.size, second.checkpoint.size) == (3, 7)
     assert new_log(log_place.backend()).reader.checkpoint() == second.checkpoint
     assert logged(log_place.backend()) == entries
-    assert not any(key.startswith(QUEUE) for key in log_place.keys())
+    assert not any(key.startswith(QUEUE) for key in log_place.all_keys())
 
 
 def test_what_is_logged_already_is_not_logged_again(log_place: LogPlace) -> None:
@@ -78,7 +78,7 @@ def test_a_log_that_crosses_tiles_keeps_only_the_full_ones(log_place: LogPlace) 
         log.append(entries[start:stop])
 
     assert logged(log_place.backend()) == entries
-    tiles = [key for key in log_place.keys() if key.startswith("log/tile/")]
+    tiles = [key for key in log_place.all_keys() if key.startswith("log/tile/")]
     assert "log/tile/0/000" in tiles
     assert "log/tile/entries/000" in tiles
     assert not [key for key in tiles if "/000.p/" in key and not key.startswith("log/tile/1/")]
@@ -343,7 +343,7 @@ def test_an_announcement_that_lies_about_its_bundle_is_not_logged(case: str, mon
     monkeypatch.setattr(log_module, "STALE_SECONDS", 0.0)
     evidence = bundle()
     lie = LIES[case](Entry.of(evidence))
-    backend = MemoryLogBackend({key: evidence.raw for key in lie.keys})
+    backend = MemoryLogBackend(dict.fromkeys(lie.keys, evidence.raw))
     _announce(backend, lie.encode())
 
     new_log(backend, admit_all=False).append(log_entries(1))

@@ -68,7 +68,7 @@ def test_both_kinds_of_keys_sign(kind: str) -> None:
 )
 def test_other_keys_are_refused(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> None:
     with pytest.raises(LogSignatureError, match="Ed25519 or ECDSA"):
-        NoteKey(ORIGIN, PublicKey.of(key.public_key())).key_id
+        assert NoteKey(ORIGIN, PublicKey.of(key.public_key())).key_id
 
 
 @pytest.mark.parametrize("name", ["", "two words", "a+b", "line\nbreak", "no\u00a0blank"])
