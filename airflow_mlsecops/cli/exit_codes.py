@@ -27,6 +27,9 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.INTERRUPTED: "interrupted",
 }
 
+_NO_CODES = frozenset({"log-broken", "log-signature", "log-entry", "log-proof", "not-logged"})
+"""Of the evidence log's errors, by code: importing them would make every command start slower."""
+
 # The first class that fits counts, so the special cases stand before the general ones.
 _BY_ERROR: tuple[tuple[type[errors.MlsecopsError], ExitCode], ...] = (
     (errors.ArtifactRefusedError, ExitCode.NO),
@@ -47,4 +50,6 @@ def exit_code_of(error: errors.MlsecopsError) -> ExitCode:
     """The exit code for an error that a command raised; whatever isn't in the table is no answer."""
     if error.transient:
         return ExitCode.NO_ANSWER
+    if error.code in _NO_CODES:
+        return ExitCode.NO
     return next((code for kind, code in _BY_ERROR if isinstance(error, kind)), ExitCode.NO_ANSWER)

@@ -17,6 +17,9 @@ from airflow_mlsecops.cli import (
     export,
     graph,
     keygen,
+    log_prove,
+    log_reindex,
+    log_verify,
     oms_sign,
     oms_verify,
     pin,
@@ -46,11 +49,15 @@ COMMANDS: tuple[Command, ...] = (
     oms_sign.COMMAND,
     oms_verify.COMMAND,
     export.COMMAND,
+    log_verify.COMMAND,
+    log_prove.COMMAND,
+    log_reindex.COMMAND,
     keygen.COMMAND,
 )
 GROUPS = {
     "evidence": "look at what an evidence store holds",
     "oms": "sign a model as model_signing does, and verify such signatures",
+    "log": "verify the evidence log, and prove what it holds",
 }
 _ABOUT = "Pin, verify and explain datasets and models by signed evidence. Works without Airflow."
 

@@ -21,6 +21,7 @@ from airflow_mlsecops.core.pinning import Access, pin, recheck, verified_copy
 from airflow_mlsecops.core.predicates import control_run
 from airflow_mlsecops.core.report import Report
 from airflow_mlsecops.core.signing import KeySigner, Signer, signer_from_uri
+from airflow_mlsecops.core.signing.registry import key_signer_from_uri
 from airflow_mlsecops.core.statement import Statement
 from airflow_mlsecops.core.store import EvidenceStore, open_store
 from airflow_mlsecops.core.trust import TrustPolicy
@@ -98,15 +99,20 @@ class MlsecopsHook(BaseHook):
         return signer_from_uri(self.settings.signer, self.settings.passphrase)
 
     @cached_property
-    def log_signer(self) -> Signer:
+    def log_signer(self) -> KeySigner:
         """The signer of the evidence log's checkpoints: the signer, unless the connection names another.
 
         Raises:
+            ConfigurationError: if it holds no key of its own.
             SigningError: if there is none, or its key can't be used.
         """
-        if not self.settings.log_signer:
-            return self.signer
-        return signer_from_uri(self.settings.log_signer, self.settings.passphrase)
+        uri = self.settings.log_signer or self.settings.signer
+        if not uri:
+            raise SigningError(
+                f"connection {self.mlsecops_conn_id} names no signer for the evidence log",
+                "add log_signer to its extra where tasks write evidence",
+            )
+        return key_signer_from_uri(uri, self.settings.passphrase)
 
     @cached_property
     def trust(self) -> TrustPolicy:

@@ -23,7 +23,7 @@ LIMIT = 1000
 
 @dataclass(frozen=True)
 class LogVerification:
-    """What was found; ``bool(verification)`` is true only if nothing was.
+    """What was found; ``bool(verification)`` is true only if there is a log and nothing is wrong.
 
     Attributes:
         checkpoint: the state that was verified, to be kept for the next ``since``; ``None`` if there is none.
@@ -44,7 +44,7 @@ class LogVerification:
     cut: bool = False
 
     def __bool__(self) -> bool:
-        return not (self.faults or self.missing or self.unlogged)
+        return self.checkpoint is not None and not (self.faults or self.missing or self.unlogged)
 
 
 def verify_log(

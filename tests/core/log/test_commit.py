@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
 
 from airflow_mlsecops.core.errors import SigningError, StoreUnavailableError
 from airflow_mlsecops.core.log import Checkpoint, verify_log
-from airflow_mlsecops.core.log import commit as commit_module
 from airflow_mlsecops.core.log.checkpoint import CHECKPOINT
 from airflow_mlsecops.core.log.commit import Committer, note_places
 from airflow_mlsecops.core.log.errors import LogBrokenError, LogError, LogSignatureError
@@ -181,7 +181,7 @@ def test_other_bytes_where_a_tile_has_to_be_stop_the_commit_before_it_is_publish
 
 
 def test_a_tile_that_is_neither_there_nor_not_there_is_worth_another_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commit_module.time, "sleep", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     memory = log_of(3)
     backend = FailingBackend(
         memory,

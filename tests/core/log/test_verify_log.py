@@ -73,10 +73,11 @@ def test_a_sound_log_verifies_from_every_earlier_state(size: int) -> None:
         assert (found.checkpoint, found.cut, found.queued, found.unpublished) == (checkpoint, False, 0, 0)
 
 
-def test_an_empty_store_is_a_sound_log_of_nothing(log_place: LogPlace) -> None:
+def test_an_empty_store_has_no_log_to_say_yes_to(log_place: LogPlace) -> None:
+    """Nobody can tell whether it was emptied, so it is a NO; but there is no object that is wrong."""
     found = check(log_place.backend(), bundles=True)
-    assert found
-    assert found.checkpoint is None
+    assert not found
+    assert (found.checkpoint, found.faults, found.missing, found.unlogged) == (None, (), (), ())
 
 
 def test_a_log_of_70000_has_three_levels_and_verifies() -> None:
@@ -311,8 +312,8 @@ def test_a_first_commit_that_was_not_finished_is_no_fault() -> None:
 
     found = check(backend)
 
-    assert found
-    assert (found.checkpoint, found.unpublished) == (None, 3)
+    assert not found  # nothing is published yet
+    assert (found.checkpoint, found.unpublished, found.faults) == (None, 3, ())
     assert [item[0] for item in faults(backend, checkpoint)] == ["log-gone"]  # but who saw a checkpoint knows better
 
 
