@@ -13,6 +13,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives import serialization
@@ -59,19 +60,22 @@ class NoteKey:
         return f"{self.name}+{key_id.hex()}+{base64.b64encode(bytes([kind]) + public).decode()}"
 
     def _encoded(self) -> _Encoded:
-        if not _NAME.fullmatch(self.name):
-            raise LogSignatureError(
-                f"{self.name!r} can't name a log: no spaces, no plus", "use a name like example.com/log"
-            )
-        key = serialization.load_pem_public_key(self.public_key.pem.encode())
-        if isinstance(key, ed25519.Ed25519PublicKey):
-            raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-            named = self.name.encode() + b"\n" + bytes([ED25519]) + raw
-            return _Encoded(ED25519, raw, hashlib.sha256(named).digest()[:4])
-        if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name == "secp256r1":
-            der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-            return _Encoded(ECDSA, der, hashlib.sha256(der).digest()[:4])
-        raise LogSignatureError("a log's key is Ed25519 or ECDSA on P-256", "make one with `mlsecops keygen`")
+        return _encode(self.name, self.public_key)
+
+
+@cache  # a log has few keys, and every checkpoint asks for them
+def _encode(name: str, public_key: PublicKey) -> _Encoded:
+    if not _NAME.fullmatch(name):
+        raise LogSignatureError(f"{name!r} can't name a log: no spaces, no plus", "use a name like example.com/log")
+    key = serialization.load_pem_public_key(public_key.pem.encode())
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        named = name.encode() + b"\n" + bytes([ED25519]) + raw
+        return _Encoded(ED25519, raw, hashlib.sha256(named).digest()[:4])
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name == "secp256r1":
+        der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        return _Encoded(ECDSA, der, hashlib.sha256(der).digest()[:4])
+    raise LogSignatureError("a log's key is Ed25519 or ECDSA on P-256", "make one with `mlsecops keygen`")
 
 
 def sign_note(text: str, name: str, signer: KeySigner) -> bytes:

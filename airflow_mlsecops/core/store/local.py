@@ -33,10 +33,13 @@ class LocalBackend(Backend):
 
     def _create(self, key: str, data: bytes) -> bool:
         target = self._root / key
-        target.parent.mkdir(parents=True, exist_ok=True)
         temporary = _beside(target)
         try:
-            _write(temporary, data)
+            try:
+                _write(temporary, data)
+            except FileNotFoundError:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _write(temporary, data)
             try:
                 os.link(temporary, target)
             except FileExistsError:
@@ -67,7 +70,8 @@ class LocalBackend(Backend):
         if not keys:
             return []
         targets = [self._root / key for key in keys]
-        for folder in {target.parent for target in targets}:
+        folders = {target.parent for target in targets}
+        for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)
         temporary, taken = _beside(targets[0]), []
         try:
@@ -79,7 +83,7 @@ class LocalBackend(Backend):
                     taken.append(key)
         finally:
             temporary.unlink(missing_ok=True)
-        for folder in {target.parent for target in targets}:
+        for folder in folders:
             _sync_folder(folder)
         return taken
 
