@@ -157,13 +157,16 @@ def make_log(folder: Path, size: int) -> None:
         leaves = [leaf_hash(data) for data in batch]
         frontier, tiles = frontier.grow(leaves)
         for tile, data in tiles.items():
-            if tile.width == WIDTH or frontier.size == size:
+            if tile.width == WIDTH:
                 _place(root / tile.key, data)
         for at in range(0, len(batch), WIDTH):
             part = batch[at : at + WIDTH]
             _place(root / Tile(ENTRIES, (start + at) // WIDTH, len(part)).key, encode_entries(part))
             _note(root, (start + at) // WIDTH, leaves[at : at + WIDTH])
         last = batch[-1:]
+    for level, hashes in enumerate(frontier.edge):
+        if hashes:
+            _place(root / Tile(level, size >> 8 * (level + 1), len(hashes)).key, b"".join(hashes))
     checkpoint = Checkpoint.sign(frontier.size, frontier.root, ORIGIN, key)
     _place(root / CHECKPOINT, checkpoint.raw)
     _place(root / HEAD, Head(size - 1, tuple(last), checkpoint).encode())
