@@ -35,6 +35,15 @@ class LogTrust:
         """The same as notes name them."""
         return tuple(NoteKey(self.origin, key) for key in self.keys)
 
+    def check(self) -> None:
+        """Check that this can be a log's name, and these a log's keys.
+
+        Raises:
+            LogSignatureError: if one can't.
+        """
+        for key in self.note_keys:
+            _ = key.key_id
+
 
 @dataclass(frozen=True)
 class Checkpoint:

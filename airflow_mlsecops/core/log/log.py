@@ -101,7 +101,7 @@ class EvidenceLog:
         Raises:
             LogEntryError: without entries, or with one that is too large.
             LogBrokenError: if the log isn't what it was.
-            LogSignatureError: if its checkpoint isn't signed by the log's key.
+            LogSignatureError: if its checkpoint isn't signed by the log's key, or name or key can't be a log's.
             LogBusyError: if other writers were faster for minutes.
             SigningError: if the key can't sign.
             StoreUnavailableError: if the store can't be reached; trying again does no harm.
@@ -110,6 +110,7 @@ class EvidenceLog:
             raise LogSignatureError(
                 "the log's signer isn't among the log's keys", "add its public key to the log's trust"
             )
+        self.reader.trust.check()
         leaves = [leaf_hash(entry) for entry in entries]
         # 1.
         waiting = [_Announced(self._queue.add(list(part.values())), part) for part in _parts(leaves, entries)]

@@ -113,6 +113,15 @@ def test_a_signer_that_the_log_does_not_know_writes_nothing() -> None:
     assert backend.objects == {}
 
 
+def test_a_name_that_no_log_can_have_is_found_before_anything_is_written() -> None:
+    backend = MemoryLogBackend()
+    log = EvidenceLog(backend, LogTrust("two words", (log_key().public_key,)), log_key())
+
+    with pytest.raises(LogSignatureError, match="can't name a log"):
+        log.append(log_entries(1), deposit=lambda: pytest.fail("deposited"))
+    assert backend.objects == {}
+
+
 def test_a_log_whose_key_changed_goes_on() -> None:
     backend = MemoryLogBackend()
     new_log(backend).append(log_entries(2))
