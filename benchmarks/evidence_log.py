@@ -283,9 +283,9 @@ def workplace() -> Iterator[Path]:
         for place in ("logged", "plain", "large"):
             (folder / place).mkdir()
         yield folder
-        for place in folder.iterdir():  # a million names are removed faster folder by folder
-            if place.is_dir():
-                shutil.rmtree(place, ignore_errors=True)
+        for path in folder.iterdir():  # a million names are removed faster folder by folder
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def main() -> int:
