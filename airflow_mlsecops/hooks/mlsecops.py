@@ -28,7 +28,7 @@ from airflow_mlsecops.core.trust import TrustPolicy
 from airflow_mlsecops.hooks.settings import Settings, embedded_settings
 
 if TYPE_CHECKING:
-    from airflow_mlsecops.core.log import EvidenceLog
+    from airflow_mlsecops.core.log import EvidenceLog, LogTrust
     from airflow_mlsecops.core.store.backend import Backend
 
 DEFAULT_CONN_ID = "mlsecops_default"
@@ -132,10 +132,23 @@ class MlsecopsHook(BaseHook):
 
     def _open_log(self, backend: Backend) -> EvidenceLog:
         """The evidence log for writing; called when the first bundle is put."""
-        from airflow_mlsecops.core.log import EvidenceLog, LogTrust
+        from airflow_mlsecops.core.log import EvidenceLog
 
-        signer = self.log_signer
-        return EvidenceLog(backend, LogTrust(self.settings.log_origin, (signer.public_key,)), signer)
+        return EvidenceLog(backend, self._log_trust(), self.log_signer)
+
+    def _log_trust(self) -> LogTrust:
+        from airflow_mlsecops.core.log import LogTrust
+
+        return LogTrust(self.settings.log_origin, (self.log_signer.public_key,))
+
+    def _told_log(self) -> str:
+        """What the *Test* button says of the log; raises if it couldn't be written to."""
+        if not self.settings.log_origin:
+            return ""
+        trust = self._log_trust()
+        trust.check()
+        checkpoint = self.store.log_reader(trust).checkpoint()
+        return f"; logging to {checkpoint or f'{trust.origin}, which is empty'}"
 
     def pin(self, uri: str, *, name: str = "", kind: Kind | str = Kind.DATASET, keep: bool = True) -> Artifact:
         """Pin what lies at ``uri``; see :func:`airflow_mlsecops.core.pinning.pin`.
@@ -183,10 +196,11 @@ class MlsecopsHook(BaseHook):
             told = f"{subjects} artifacts in {self.store}; {trusted} trusted signers"
             if not self.settings.signer:
                 return True, f"{told}; verifying only, because there is no signer"
-            signer = self.signer
+            signer, logging_to = self.signer, self._told_log()
             if not isinstance(signer, KeySigner):
-                return True, f"{told}; signing as {signer.name}"
+                return True, f"{told}; signing as {signer.name}{logging_to}"
             trusted_as = self.trust.signer(signer.public_key.hint)
         except Exception as error:
             return False, str(error)
-        return True, f"{told}; signing as {trusted_as.name} with roles {', '.join(sorted(trusted_as.roles))}"
+        roles = ", ".join(sorted(trusted_as.roles))
+        return True, f"{told}; signing as {trusted_as.name} with roles {roles}{logging_to}"

@@ -123,6 +123,25 @@ def _settings(extra: Mapping[str, str]) -> Any:
     return Settings.from_connection(SimpleNamespace(conn_id="c", extra_dejson=extra, password=""))
 
 
+def test_the_test_button_says_where_it_is_logged_or_why_it_cannot_be(
+    model: Path, deployment: Deployment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    extra = deployment.connections["mlsecops_default"]["extra"] | {"log_origin": ORIGIN}
+    monkeypatch.setattr(MlsecopsHook, "settings", _settings(extra))
+    usable, told = MlsecopsHook().test_connection()
+    assert (usable, told.endswith(f"; logging to {ORIGIN}, which is empty")) == (True, True)
+
+    sign(model, deployment, log_origin=ORIGIN)
+    usable, told = MlsecopsHook().test_connection()
+    assert (usable, f"; logging to {ORIGIN} at 1 (" in told) == (True, True)
+
+    (tmp_path / "other.pem").write_bytes(generate_key()[0])
+    for wrong in ({"log_signer": f"file:{tmp_path / 'other.pem'}"}, {"log_origin": "two words"}):
+        monkeypatch.setattr(MlsecopsHook, "settings", _settings(extra | wrong))
+        usable, told = MlsecopsHook().test_connection()
+        assert (usable, "[log-signature]" in told) == (False, True)
+
+
 def test_the_embedded_store_has_a_log(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "home"))
 
