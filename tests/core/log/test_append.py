@@ -369,6 +369,19 @@ def test_one_who_died_before_the_commit_is_waited_for_a_few_seconds_only(monkeyp
     assert logged(backend) == [*log_entries(1, "dead"), *log_entries(1)]
 
 
+def test_who_comes_after_more_than_fits_into_one_commit_is_served_by_a_later_one() -> None:
+    backend = MemoryLogBackend()
+    for part in range(3):
+        entries = [b"%d-%d" % (part, number) for number in range(3000)]
+        backend.objects[f"{QUEUE}000000000000{part}-aa"] = encode_entries(entries)
+
+    appended = new_log(backend).append(log_entries(1))
+
+    assert appended.indices == (9000,)
+    assert appended.checkpoint.size == 9001
+    assert Queue(backend).waiting() == []
+
+
 def test_one_whose_announcement_was_taken_off_announces_again() -> None:
     backend = MemoryLogBackend()
 

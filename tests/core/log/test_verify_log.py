@@ -428,6 +428,30 @@ def test_a_store_that_is_down_is_an_error_and_no_answer() -> None:
         check(FailingBackend(SOUND.copy(), _peek=down))
 
 
+def test_where_entries_are_gone_too_what_can_be_named_is_named() -> None:
+    backend = SOUND.copy()
+    TAMPERED["a bundle of entries is gone"][0](backend.objects)
+
+    found = check(backend, bundles=True)
+
+    assert [fault.code for fault in found.faults] == ["entries-missing"]
+    assert found.missing[0] == (0, Entry.parse(LOGGED[0]).keys[0])
+    assert {entry for entry, _ in found.missing} == {*range(256), *range(512, 600)}
+
+
+def test_a_checkpoint_that_is_overwritten_while_somebody_verifies_is_noticed() -> None:
+    memory, seen = SOUND.copy(), [0]
+
+    def peek(key: str, limit: int) -> object:
+        seen[0] += key == CHECKPOINT
+        return (b"hello", "tag") if key == CHECKPOINT and seen[0] > 1 else memory._peek(key, limit)
+
+    found = check(FailingBackend(memory, _peek=peek))
+
+    assert [fault.code for fault in found.faults] == ["head"]
+    assert "signed note" in found.faults[0].message
+
+
 # --- any byte ---------------------------------------------------------------------------------------------------------
 
 SMALL, _ = made_log(log_entries(260))
