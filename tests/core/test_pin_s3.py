@@ -133,8 +133,9 @@ def test_more_objects_than_one_listing_holds(s3_server: S3Server, plain: Place) 
         plain.put(name, name.encode())
     client, pages = s3_server.new_client(), []
     # The server itself cuts its answers: three keys in each.
-    client.meta.events.register("before-parameter-build.s3.ListObjectsV2", lambda params, **_: params.update(MaxKeys=3))
-    client.meta.events.register("after-call.s3.ListObjectsV2", lambda parsed, **_: pages.append(parsed["KeyCount"]))
+    listing = "s3.ListObjectVersions"
+    client.meta.events.register(f"before-parameter-build.{listing}", lambda params, **_: params.update(MaxKeys=3))
+    client.meta.events.register(f"after-call.{listing}", lambda parsed, **_: pages.append(len(parsed["Versions"])))
 
     pinned = pin(plain.uri, access=Access(s3=lambda: client))
 
@@ -214,14 +215,14 @@ def test_an_object_overwritten_between_listing_and_reading_is_refused(plain: Pla
 
 
 def test_an_object_overwritten_while_it_is_read_is_refused(plain: Place) -> None:
-    plain.put("model.pkl", b"good" * 100_000)
+    plain.put("model.pkl", b"good" * 2_500_000)
     source = S3Source(plain.client, plain.bucket, plain.prefix + "model.pkl")
     listed = source.list().files[0]
 
     class Sink(HashingSink):
         def write(self, data: bytes | memoryview) -> int:
             if not self.size:
-                plain.put("model.pkl", b"evil" * 100_000)
+                plain.put("model.pkl", b"evil" * 2_500_000)
             return super().write(data)
 
     with pytest.raises(ArtifactChangedError, match="changed while it was read"):

@@ -119,6 +119,7 @@ def _scan(
         lambda file, meter: _read(source, file, copy_into, meter),
         workers=access.workers,
         what=listing.uri,
+        maybe_near=source.maybe_near,
     )
     manifest = Manifest.of(entry for entry, _ in read)
     tree = listing.form is Form.TREE
