@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from typing import Any
 
 from airflow_mlsecops.core.artifact import Form
@@ -69,9 +70,14 @@ class S3Source(Source):
         pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix)
         for page in pages:
             for item in page.get("Versions", ()):
-                if item["IsLatest"] and not _is_folder_marker(item):
-                    version = item.get("VersionId") or ""
-                    yield self._file(item["Key"].removeprefix(prefix), item["Key"], item["Size"], item["ETag"], version)
+                if not item["IsLatest"] or _is_folder_marker(item):
+                    continue
+                version = item.get("VersionId") or ""
+                if item["ETag"].strip('"'):
+                    raw = item["Key"].removeprefix(prefix)
+                    yield self._file(raw, item["Key"], item["Size"], item["ETag"], version)
+                else:  # some servers leave it out where an object is empty
+                    yield self._listed(prefix, item["Key"], "" if version == "null" else version)
 
     def _pinned(self, prefix: str, versions: Mapping[str, str]) -> Iterator[SourceFile]:
         for raw, version in versions.items():
@@ -101,21 +107,28 @@ class S3Source(Source):
         return head
 
     def read(self, file: SourceFile, sink: HashingSink) -> str:
-        """See :meth:`Source.read`. A small object takes one request, a large one several ranges at once."""
-        etag, _, key = file.locator.partition(" ")
-        with self._errors(key):
-            if file.size <= _PART_BYTES:
-                sink.write(self._small(file, key, etag))
-            else:
-                self._large(file, key, etag, sink)
+        """See :meth:`Source.read`. Range after range; the next one is fetched while one is hashed."""
+        _, _, key = file.locator.partition(" ")
+        starts = range(0, file.size, _PART_BYTES) or range(1)
+        with self._errors(key), ThreadPoolExecutor(1) as ahead:
+            part = self._part(file, 0)
+            for start in starts[1:]:
+                following = ahead.submit(self._part, file, start)
+                sink.write(part)
+                part = following.result()
+            sink.write(part)
         if sink.size != file.size:
             raise ArtifactChangedError(f"s3://{self._bucket}/{key}: read {sink.size} of {file.size} bytes", _WRITER)
         return file.version
 
-    def _small(self, file: SourceFile, key: str, etag: str) -> bytes:
-        """All bytes of one answer, tried again when it breaks off: nothing has been hashed until it is whole."""
+    def _part(self, file: SourceFile, start: int) -> bytes:
+        """One answer's bytes, tried again when it breaks off: nothing of it has been hashed until it is whole."""
+        etag, _, key = file.locator.partition(" ")
+        size = min(_PART_BYTES, file.size - start)
         # If-Match spares the transfer; the answer's own ETag is compared too, for servers that ignore it.
         which = {"VersionId": file.version} if file.version else {"IfMatch": etag}
+        if file.size > _PART_BYTES:
+            which["Range"] = f"bytes={start}-{start + size - 1}"
         left = _ATTEMPTS
         while True:
             left -= 1
@@ -123,11 +136,8 @@ class S3Source(Source):
                 answer = self._client.get_object(Bucket=self._bucket, Key=key, **which)
                 if not file.version and answer["ETag"] != etag:
                     raise self._changed(key)
-                with answer["Body"] as body:
-                    data: bytes = body.read(file.size + 1)  # one more, to see an object that lies about its size
-                    if len(data) == file.size:
-                        data += body.read(1)  # also lets botocore compare what came with Content-Length
-                return data
+                with closing(answer["Body"]) as body:  # as a context manager it would skip its check of the length
+                    return _whole(body, size)
             except ArtifactChangedError:
                 raise
             except Exception as error:
@@ -136,18 +146,6 @@ class S3Source(Source):
                     raise self._changed(key) from error
                 if failure is not S3Failure.UNAVAILABLE or not left:
                     raise
-
-    def _large(self, file: SourceFile, key: str, etag: str, sink: HashingSink) -> None:
-        """Ranged reads, retries and order are s3transfer's; a few parts are in memory."""
-        from boto3.s3.transfer import TransferConfig
-
-        config = TransferConfig(max_concurrency=2, max_io_queue=4, multipart_chunksize=_PART_BYTES)
-        if not file.version and (self._head(key, "") or {}).get("ETag") != etag:
-            raise self._changed(key)
-        extra = {"VersionId": file.version} if file.version else {}
-        self._client.download_fileobj(self._bucket, key, sink, ExtraArgs=extra, Config=config)
-        if not file.version and (self._head(key, "") or {}).get("ETag") != etag:
-            raise ArtifactChangedError(f"s3://{self._bucket}/{key} changed while it was read", _WRITER)
 
     def _changed(self, key: str) -> ArtifactChangedError:
         return ArtifactChangedError(f"s3://{self._bucket}/{key} changed since it was listed", _WRITER)
@@ -178,6 +176,14 @@ _WRITER = "let the writer finish first, or switch on the bucket's versioning"
 _LOG = logging.getLogger(__name__)
 _PART_BYTES = 8 * 1024 * 1024
 _ATTEMPTS = 3
+
+
+def _whole(body: Any, size: int) -> bytes:
+    """All bytes of an answer, or a few more than ``size``, by which one sees an object that lies about it."""
+    data = bytearray()
+    while len(data) <= size and (chunk := body.read(size + 1 - len(data))):
+        data += chunk
+    return bytes(data)  # that an answer broke off, botocore says at the empty read behind its end
 
 
 def _is_folder_marker(item: Mapping[str, Any]) -> bool:
