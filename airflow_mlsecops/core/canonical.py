@@ -20,6 +20,8 @@ from airflow_mlsecops.core.errors import StatementError
 MAX_JSON_BYTES = 16 * 1024 * 1024
 """Statements and bundles are small; full reports are blobs. What is larger isn't read at all."""
 
+_LARGEST_INT = 2**53 - 1
+"""Beyond it a double, which is what other parsers take numbers for, can't tell neighbours apart."""
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -30,11 +32,26 @@ def canonical_json(value: Any) -> bytes:
         StatementError: if the value can't be JSON (NaN, infinity, integers beyond 2**53, unknown types).
     """
     try:
+        if _is_simple(value):
+            # Then Python's encoder writes what RFC 8785 asks for, and a manifest of many files takes a tenth the time.
+            return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, ValueError, TypeError, RecursionError) as error:
         raise StatementError(
             f"value can't be written as canonical JSON: {error}", "use finite numbers, strings, lists and objects"
         ) from error
+
+
+def _is_simple(value: Any) -> bool:
+    """Whether ``value`` is made of ASCII keys (code points sort as UTF-16 does), text and whole numbers alone."""
+    kind = type(value)  # exactly: an enum's text, say, is for the careful encoder
+    if kind is str or value is None or kind is bool:
+        return True
+    if kind is int:
+        return bool(-_LARGEST_INT <= value <= _LARGEST_INT)
+    if kind is dict:
+        return all(type(key) is str and key.isascii() and _is_simple(item) for key, item in value.items())
+    return kind is list and all(map(_is_simple, value))
 
 
 def strict_json(data: bytes, what: str = "document", limit: int = MAX_JSON_BYTES) -> Any:

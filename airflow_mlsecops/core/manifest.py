@@ -6,21 +6,25 @@ it binds names and sizes, so that a renamed file is a different artifact.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from airflow_mlsecops.core.canonical import canonical_json, strict_json
 from airflow_mlsecops.core.digest import Sha256, parse_sha256, sha256_bytes
 from airflow_mlsecops.core.errors import ArtifactRefusedError, StatementError
 
 MAX_NAME = 1024
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9 !#$%&'()+,./:;<=>?@^_`{|}~\[\]*\"-]{1,1024}")
+"""Printable ASCII without a backslash: the same after normalisation, and in every encoding."""
+_DOUBTFUL = re.compile(r"/\.{0,2}/")
+"""An empty part, or ``.``, or ``..``, in a name between slashes."""
 
 
-@dataclass(frozen=True, order=True)
-class FileEntry:
+class FileEntry(NamedTuple):
     """One file: normalised name relative to the root, size in bytes, SHA-256."""
 
     name: str
@@ -109,6 +113,8 @@ def safe_name(name: str) -> str:
             that aren't UTF-8, and names longer than 1,024 characters.
     """
     advice = "rename the file; such names mean different files to different tools"
+    if isinstance(name, str) and _PLAIN_NAME.fullmatch(name) and not _DOUBTFUL.search(f"/{name}/"):
+        return name  # most names are like this, and the full examination takes as long as hashing a small file
     if not isinstance(name, str) or not name or len(name) > MAX_NAME:
         raise ArtifactRefusedError(
             f"file name {str(name)[:80]!r} is empty or longer than {MAX_NAME} characters", advice

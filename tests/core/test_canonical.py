@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +32,17 @@ def test_written_values_are_read_back_and_written_the_same(value: Any) -> None:
 
     assert strict_json(data) == value
     assert canonical_json(strict_json(data)) == data
+
+
+@given(VALUES)
+def test_both_encoders_write_the_same(value: Any) -> None:
+    assert canonical_json(value) == rfc8785.dumps(value)
+
+
+@pytest.mark.parametrize("value", [2**53, -(2**53), [{"size": 2**60}], {"name": "\ud800"}, {"\ud800": 1}])
+def test_what_is_no_json_for_one_encoder_is_none_for_the_other(value: Any) -> None:
+    with pytest.raises(StatementError):
+        canonical_json(value)
 
 
 @given(st.dictionaries(st.text(), SAFE_INTEGERS))

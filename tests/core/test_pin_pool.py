@@ -52,6 +52,28 @@ def test_the_largest_files_are_begun_first() -> None:
     assert order == [9 * MIB, 7 * MIB, 5 * MIB, 1, 2]
 
 
+def _threads_of_small_files(seconds: float) -> int:
+    threads = set[int]()
+
+    def read(file: SourceFile, meter: Meter) -> str:
+        threads.add(threading.get_ident())
+        time.sleep(seconds)
+        return file.name
+
+    files = _files([1] * 600)
+    assert read_all(files, read, workers=4, what="x", maybe_near=True) == [file.name for file in files]
+    return len(threads)
+
+
+def test_small_files_that_lie_near_are_read_by_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_FAR_SECONDS", 3600.0)  # whatever else the machine is doing
+    assert _threads_of_small_files(0) == 1
+
+
+def test_small_files_for_which_one_waits_are_read_by_all_threads() -> None:
+    assert _threads_of_small_files(0.002) == 4
+
+
 class _Endless:
     """Reads files that never end but for the meter; remembers how it came out."""
 

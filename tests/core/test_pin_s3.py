@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ import boto3
 import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
+from botocore.exceptions import ClientError
+from botocore.response import StreamingBody
 
 from airflow_mlsecops.core.artifact import Artifact, Form
 from airflow_mlsecops.core.digest import HashingSink, sha256_bytes
@@ -133,13 +137,95 @@ def test_more_objects_than_one_listing_holds(s3_server: S3Server, plain: Place) 
         plain.put(name, name.encode())
     client, pages = s3_server.new_client(), []
     # The server itself cuts its answers: three keys in each.
-    client.meta.events.register("before-parameter-build.s3.ListObjectsV2", lambda params, **_: params.update(MaxKeys=3))
-    client.meta.events.register("after-call.s3.ListObjectsV2", lambda parsed, **_: pages.append(parsed["KeyCount"]))
+    listing = "s3.ListObjectVersions"
+    client.meta.events.register(f"before-parameter-build.{listing}", lambda params, **_: params.update(MaxKeys=3))
+    client.meta.events.register(f"after-call.{listing}", lambda parsed, **_: pages.append(len(parsed["Versions"])))
 
     pinned = pin(plain.uri, access=Access(s3=lambda: client))
 
     assert [entry.name for entry in pinned.manifest.entries] == names
     assert pages == [3, 3, 2]
+
+
+def _requests(client: Any) -> Counter[str]:
+    """Counts the requests of a client by operation from now on."""
+    seen = Counter[str]()
+    client.meta.events.register("before-call.s3", lambda model, **_: seen.update([model.name]))
+    return seen
+
+
+def test_a_prefix_of_small_objects_takes_one_request_each_and_few_to_list(s3_server: S3Server, place: Place) -> None:
+    for number in range(7):
+        place.put(f"part-{number}", b"x")
+    client = s3_server.new_client()
+    seen = _requests(client)
+
+    pin(place.uri, access=Access(s3=lambda: client))
+
+    assert seen == {"ListObjectVersions": 1, "GetObject": 7}
+
+
+def test_where_versions_cannot_be_listed_each_object_is_asked_for(s3_server: S3Server, place: Place) -> None:
+    place.put("a", b"old")
+    place.put("a", b"new")
+    place.put("empty", b"")
+    expected = place.pin()
+    client = s3_server.new_client()
+    seen = _requests(client)
+
+    def deny(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "ListObjectVersions")
+
+    client.meta.events.register("before-call.s3.ListObjectVersions", deny)
+
+    assert pin(place.uri, access=Access(s3=lambda: client)) == expected
+    assert (seen["ListObjectsV2"], seen["HeadObject"]) == (1, 2)
+
+
+@pytest.mark.parametrize(("failures", "succeeds"), [(2, True), (3, False)])
+def test_an_answer_that_breaks_off_is_asked_for_again(
+    s3_server: S3Server, place: Place, failures: int, succeeds: bool
+) -> None:
+    place.put("model.pkl", b"weights")
+    client, left = s3_server.new_client(), [failures]
+
+    def break_off(parsed: dict[str, Any], **_: Any) -> None:
+        if left[0]:
+            left[0] -= 1
+            parsed["Body"] = StreamingBody(io.BytesIO(b"wei"), 7)
+
+    client.meta.events.register("after-call.s3.GetObject", break_off)
+    access = Access(s3=lambda: client)
+
+    if succeeds:
+        assert pin(place.uri + "model.pkl", access=access).artifact.digest == sha256_bytes(b"weights")
+    else:
+        with pytest.raises(ArtifactUnavailableError):
+            pin(place.uri + "model.pkl", access=access)
+
+
+def test_a_server_that_ignores_if_match_is_found_out_by_its_etag(plain: Place, s3_server: S3Server) -> None:
+    plain.put("model.pkl", b"good")
+    client = s3_server.new_client()
+    client.meta.events.register("before-parameter-build.s3.GetObject", lambda params, **_: params.pop("IfMatch"))
+    source = S3Source(client, plain.bucket, plain.prefix + "model.pkl")
+    listed = source.list().files[0]
+    plain.put("model.pkl", b"evil")
+
+    with pytest.raises(ArtifactChangedError, match="changed since it was listed"):
+        source.read(listed, HashingSink())
+
+
+@pytest.mark.parametrize("lie", [b"weigh", b"weights and more"])
+def test_an_object_whose_size_was_listed_wrongly_is_refused(s3_server: S3Server, versioned: Place, lie: bytes) -> None:
+    versioned.put("model.pkl", b"weights")
+    client = s3_server.new_client()
+    client.meta.events.register(
+        "after-call.s3.GetObject", lambda parsed, **_: parsed.update(Body=StreamingBody(io.BytesIO(lie), len(lie)))
+    )
+
+    with pytest.raises(ArtifactChangedError, match="read"):
+        pin(versioned.uri + "model.pkl", access=Access(s3=lambda: client))
 
 
 def test_on_a_versioned_bucket_the_pinned_version_is_read_for_ever(versioned: Place, into: Path) -> None:
@@ -214,17 +300,17 @@ def test_an_object_overwritten_between_listing_and_reading_is_refused(plain: Pla
 
 
 def test_an_object_overwritten_while_it_is_read_is_refused(plain: Place) -> None:
-    plain.put("model.pkl", b"good" * 100_000)
+    plain.put("model.pkl", b"good" * 5_000_000)
     source = S3Source(plain.client, plain.bucket, plain.prefix + "model.pkl")
     listed = source.list().files[0]
 
     class Sink(HashingSink):
         def write(self, data: bytes | memoryview) -> int:
             if not self.size:
-                plain.put("model.pkl", b"evil" * 100_000)
+                plain.put("model.pkl", b"evil" * 5_000_000)
             return super().write(data)
 
-    with pytest.raises(ArtifactChangedError, match="changed while it was read"):
+    with pytest.raises(ArtifactChangedError, match="changed since it was listed"):
         source.read(listed, Sink())
 
 

@@ -15,7 +15,7 @@ from airflow_mlsecops.core.errors import SigningError
 from airflow_mlsecops.core.oms.bundle import Method, OmsBundle, build_bundle
 from airflow_mlsecops.core.oms.certificates import check_purpose, der, load_leaf
 from airflow_mlsecops.core.oms.errors import OmsCertificateError
-from airflow_mlsecops.core.oms.statement import is_under, oms_statement
+from airflow_mlsecops.core.oms.statement import oms_statement, under
 from airflow_mlsecops.core.pinning import Pin
 from airflow_mlsecops.core.pinning.beside import SIGNATURE_NAME
 from airflow_mlsecops.core.signing.base import KeySigner, Signer
@@ -91,7 +91,7 @@ def model_statement(pin: Pin, *, name: str = "", ignore_paths: Sequence[str] = D
     single_file = pin.artifact.form is Form.FILE
     if single_file:
         name = pin.manifest.entries[0].name
-    left_out = [] if single_file else [e.name for e in pin.manifest.entries if is_under(e.name, ignore_paths)]
+    left_out = [] if single_file else list(filter(under(ignore_paths), (e.name for e in pin.manifest.entries)))
     if left_out:
         _LOG.info("%d files are not part of the model signature, such as %s", len(left_out), left_out[0])
     return Statement.parse(

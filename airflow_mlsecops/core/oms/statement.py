@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -58,9 +58,15 @@ def root_digest(digests: Iterable[str]) -> Sha256:
     return Sha256(hashlib.sha256(bytes.fromhex("".join(digests))).hexdigest())
 
 
+def under(paths: Iterable[str]) -> Callable[[str], bool]:
+    """What tells whether a name is one of ``paths``, or lies in a folder that is; for asking about many names."""
+    folders = tuple(f"{path}/" for path in paths)
+    return lambda name: f"{name}/".startswith(folders)
+
+
 def is_under(name: str, paths: Iterable[str]) -> bool:
     """Whether ``name`` is one of ``paths``, or lies in a folder that is."""
-    return any(name == path or name.startswith(f"{path}/") for path in paths)
+    return under(paths)(name)
 
 
 def oms_statement(
@@ -84,7 +90,8 @@ def oms_statement(
             raise OmsNamesError(f"expected one file, got {len(manifest.entries)}", "sign it as a folder")
         listed = [(SINGLE_FILE, manifest.entries[0].sha256)]
     else:
-        listed = [(entry.name, entry.sha256) for entry in manifest.entries if not is_under(entry.name, ignored)]
+        is_ignored = under(ignored)
+        listed = [(entry.name, entry.sha256) for entry in manifest.entries if not is_ignored(entry.name)]
     if not listed:
         raise OmsNamesError("no file is left to sign", f"ignored: {', '.join(ignored)}")
     value = {

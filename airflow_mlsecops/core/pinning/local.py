@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 from airflow_mlsecops.core.artifact import Form
 from airflow_mlsecops.core.digest import CHUNK_BYTES, HashingSink
@@ -22,6 +23,8 @@ from airflow_mlsecops.core.pinning.sources import Listing, Source, SourceFile
 
 class LocalSource(Source):
     """One file, or a folder with everything in it. Links and devices are refused, never followed."""
+
+    maybe_near: ClassVar[bool] = True  # a mount may also be far
 
     def __init__(self, path: Path) -> None:
         self._path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links, which must be refused

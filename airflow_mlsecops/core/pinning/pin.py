@@ -162,6 +162,7 @@ def _scan(
         lambda file, meter: _read(source, file, copy, meter),
         workers=access.workers,
         what=listing.uri,
+        maybe_near=source.maybe_near,
     )
     tree = listing.form is Form.TREE
     signature = signature_beside(source, listing.files, [e for e, _ in read]) if tree and not every_file else None

@@ -2,15 +2,20 @@
 
 Without that last part a refused link, a Ctrl-C or an orchestrator's kill would wait until the files in progress, which
 may be many GB each, had been read to their end.
+
+Small files that lie near are read by one thread: each takes a few microseconds between two system calls, and threads
+that take turns at that cost each other two to three times the work. Where reading means waiting, all threads read.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import Empty, SimpleQueue
 from threading import Lock
-from typing import TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from airflow_mlsecops.core.pinning.sources import SourceFile
 
@@ -19,9 +24,12 @@ _LOG_EVERY = 10.0
 """Seconds between two lines of progress; what takes less has none."""
 _BATCH_BYTES = 4 * 1024 * 1024
 _BATCH_FILES = 128
+_FAR_SECONDS = 100e-6
+"""A file for which one waits longer than this, beyond the work, doesn't lie near."""
 
 T = TypeVar("T")
 _Numbered = tuple[int, SourceFile]
+_Batch = list[_Numbered]
 
 
 class StoppedError(Exception):
@@ -53,7 +61,12 @@ class Meter:
 
 
 def read_all(
-    files: Sequence[SourceFile], read: Callable[[SourceFile, Meter], T], *, workers: int, what: str
+    files: Sequence[SourceFile],
+    read: Callable[[SourceFile, Meter], T],
+    *,
+    workers: int,
+    what: str,
+    maybe_near: bool = False,
 ) -> list[T]:
     """Call ``read`` for each file in up to ``workers`` threads; the results come in the order of ``files``.
 
@@ -62,21 +75,34 @@ def read_all(
         read: reads one file, and gives the meter to its sink.
         workers: threads at most.
         what: what is read, for the log.
+        maybe_near: let one thread begin with the small files, and find out whether they are worth more.
 
     Raises:
         Exception: the first that ``read`` raised; the other threads have then stopped, too.
     """
     meter, results = Meter(), dict[int, T]()
     pool = ThreadPoolExecutor(max_workers=max(1, workers), thread_name_prefix="mlsecops-pin")
+    answers: SimpleQueue[Future[_Read[T]]] = SimpleQueue()
+
+    def begin(batches: Sequence[list[_Batch]]) -> int:
+        for some in batches:
+            pool.submit(_read_batches, some, read, meter).add_done_callback(answers.put)
+        return len(batches)
+
     try:
-        batches = [pool.submit(_read_batch, batch, read, meter) for batch in _batches(files, workers)]
-        pending: set[Future[list[tuple[int, T]]]] = set(batches)
-        while pending:
-            done, pending = wait(pending, timeout=_LOG_EVERY, return_when=FIRST_EXCEPTION)
-            for batch in done:
-                results.update(batch.result())
-            if pending:
+        large, small = _batches(files, workers)
+        running = begin([[batch] for batch in large])
+        running += begin([small] if maybe_near and small else [[batch] for batch in small])
+        log_at = time.monotonic() + _LOG_EVERY
+        while running:
+            try:
+                answer = answers.get(timeout=max(0.0, log_at - time.monotonic()))
+            except Empty:
                 _log_progress(what, meter.done, files)
+                log_at = time.monotonic() + _LOG_EVERY
+                continue
+            results.update(answer.result().results)
+            running += begin([[rest] for rest in answer.result().left]) - 1
     except BaseException:  # also KeyboardInterrupt and what an orchestrator raises to end a task
         meter.stop()
         raise
@@ -85,30 +111,43 @@ def read_all(
     return [results[number] for number in range(len(files))]
 
 
-def _read_batch(batch: list[_Numbered], read: Callable[[SourceFile, Meter], T], meter: Meter) -> list[tuple[int, T]]:
-    return [(number, read(file, meter)) for number, file in batch]
+class _Read(NamedTuple, Generic[T]):
+    """What one thread read, and the batches that it left to all."""
+
+    results: list[tuple[int, T]]
+    left: list[_Batch]
 
 
-def _batches(files: Sequence[SourceFile], workers: int) -> Iterator[list[_Numbered]]:
+def _read_batches(batches: list[_Batch], read: Callable[[SourceFile, Meter], T], meter: Meter) -> _Read[T]:
+    """Read batch after batch, as long as one spends the time on the work and not on waiting."""
+    results: list[tuple[int, T]] = []
+    waited = -time.perf_counter() + time.thread_time()
+    for number, batch in enumerate(batches, 1):
+        results += [(place, read(file, meter)) for place, file in batch]
+        if waited + time.perf_counter() - time.thread_time() > _FAR_SECONDS * len(results):
+            return _Read(results, batches[number:])
+    return _Read(results, [])
+
+
+def _batches(files: Sequence[SourceFile], workers: int) -> tuple[list[_Batch], list[_Batch]]:
     """Large files alone, the largest first so that none is left for the end; small ones together.
 
     One future for each small file would cost more than hashing it; batches stay small enough to feed all threads.
     """
     most = max(1, min(_BATCH_FILES, len(files) // (8 * max(1, workers))))
     numbered = list(enumerate(files))
-    yield from ([item] for item in sorted(numbered, key=lambda item: -item[1].size) if item[1].size >= _BATCH_BYTES)
-    batch: list[_Numbered] = []
-    size = 0
+    large = [[item] for item in sorted(numbered, key=lambda item: -item[1].size) if item[1].size >= _BATCH_BYTES]
+    small: list[_Batch] = []
+    size = _BATCH_BYTES
     for item in numbered:
         if item[1].size >= _BATCH_BYTES:
             continue
-        batch.append(item)
+        if size >= _BATCH_BYTES or len(small[-1]) >= most:
+            small.append([])
+            size = 0
+        small[-1].append(item)
         size += item[1].size
-        if len(batch) >= most or size >= _BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+    return large, small
 
 
 def _log_progress(what: str, done: int, files: Sequence[SourceFile]) -> None:

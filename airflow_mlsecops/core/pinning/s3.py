@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from typing import Any
 
 from airflow_mlsecops.core.artifact import Form
@@ -39,7 +41,7 @@ class S3Source(Source):
                 raw = self._key.rsplit("/", 1)[-1]
                 head = self._head(self._key, (versions or {}).get(raw, ""))
                 if head is not None:
-                    return Listing(f"s3://{self._bucket}/{self._key}", Form.FILE, (self._file(raw, self._key, head),))
+                    return Listing(f"s3://{self._bucket}/{self._key}", Form.FILE, (self._headed(raw, self._key, head),))
             prefix = self._key if not self._key or self._key.endswith("/") else self._key + "/"
             files = tuple(self._pinned(prefix, versions) if versions else self._latest(prefix))
         if not files:
@@ -49,11 +51,33 @@ class S3Source(Source):
         return Listing(f"s3://{self._bucket}/{prefix}", Form.TREE, files)
 
     def _latest(self, prefix: str) -> Iterator[SourceFile]:
+        """The newest version of each object: in pages, or one by one where versions can't be listed."""
+        try:
+            yield from self._listed_versions(prefix)
+        except Exception as error:
+            if not _cannot_list_versions(error):
+                raise
+            _LOG.info("s3://%s: versions can't be listed (%s); asking for each object", self._bucket, error)
+        else:
+            return
         for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
             for item in page.get("Contents", ()):
-                if item["Key"].endswith("/") and not item["Size"]:
-                    continue  # the marker of an empty folder, as consoles make it
-                yield self._listed(prefix, item["Key"], "")
+                if not _is_folder_marker(item):
+                    yield self._listed(prefix, item["Key"], "")
+
+    def _listed_versions(self, prefix: str) -> Iterator[SourceFile]:
+        """One request for up to a thousand objects says name, size, ETag and version id of each."""
+        pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=prefix)
+        for page in pages:
+            for item in page.get("Versions", ()):
+                if not item["IsLatest"] or _is_folder_marker(item):
+                    continue
+                version = item.get("VersionId") or ""
+                if item["ETag"].strip('"'):
+                    raw = item["Key"].removeprefix(prefix)
+                    yield self._file(raw, item["Key"], item["Size"], item["ETag"], version)
+                else:  # some servers leave it out where an object is empty
+                    yield self._listed(prefix, item["Key"], "" if version == "null" else version)
 
     def _pinned(self, prefix: str, versions: Mapping[str, str]) -> Iterator[SourceFile]:
         for raw, version in versions.items():
@@ -63,14 +87,14 @@ class S3Source(Source):
         head = self._head(key, version)
         if head is None:
             raise ArtifactChangedError(f"s3://{self._bucket}/{key} vanished while it was listed", _WRITER)
-        return self._file(key.removeprefix(prefix), key, head)
+        return self._headed(key.removeprefix(prefix), key, head)
 
-    def _file(self, raw: str, key: str, head: dict[str, Any]) -> SourceFile:
-        version = head.get("VersionId") or ""
-        if version in ("", "null"):
-            version = ""
-        locator = f"{head['ETag']} {key}"
-        return SourceFile(safe_name(raw), int(head["ContentLength"]), locator, version, raw)
+    def _headed(self, raw: str, key: str, head: dict[str, Any]) -> SourceFile:
+        return self._file(raw, key, head["ContentLength"], head["ETag"], head.get("VersionId") or "")
+
+    def _file(self, raw: str, key: str, size: int, etag: str, version: str) -> SourceFile:
+        # "null" is what a bucket without versions has, or had when this object was written: it can be overwritten.
+        return SourceFile(safe_name(raw), int(size), f"{etag} {key}", "" if version == "null" else version, raw)
 
     def _head(self, key: str, version: str) -> dict[str, Any] | None:
         extra = {"VersionId": version} if version else {}
@@ -83,24 +107,48 @@ class S3Source(Source):
         return head
 
     def read(self, file: SourceFile, sink: HashingSink) -> str:
-        """See :meth:`Source.read`. Ranged reads, retries and order are s3transfer's; a few parts are in memory."""
-        from boto3.s3.transfer import TransferConfig
-
-        etag, _, key = file.locator.partition(" ")
-        config = TransferConfig(max_concurrency=2, max_io_queue=4, multipart_chunksize=8 * 1024 * 1024)
-        with self._errors(key):
-            if file.version:
-                extra = {"VersionId": file.version}
-            else:
-                extra = {}
-                if (self._head(key, "") or {}).get("ETag") != etag:
-                    raise ArtifactChangedError(f"s3://{self._bucket}/{key} changed since it was listed", _WRITER)
-            self._client.download_fileobj(self._bucket, key, sink, ExtraArgs=extra, Config=config)
-            if not file.version and (self._head(key, "") or {}).get("ETag") != etag:
-                raise ArtifactChangedError(f"s3://{self._bucket}/{key} changed while it was read", _WRITER)
+        """See :meth:`Source.read`. Range after range; the next one is fetched while one is hashed."""
+        _, _, key = file.locator.partition(" ")
+        starts = range(0, file.size, _PART_BYTES) or range(1)
+        with self._errors(key), ThreadPoolExecutor(1) as ahead:
+            part = self._part(file, 0)
+            for start in starts[1:]:
+                following = ahead.submit(self._part, file, start)
+                sink.write(part)
+                part = following.result()
+            sink.write(part)
         if sink.size != file.size:
             raise ArtifactChangedError(f"s3://{self._bucket}/{key}: read {sink.size} of {file.size} bytes", _WRITER)
         return file.version
+
+    def _part(self, file: SourceFile, start: int) -> bytes:
+        """One answer's bytes, tried again when it breaks off: nothing of it has been hashed until it is whole."""
+        etag, _, key = file.locator.partition(" ")
+        size = min(_PART_BYTES, file.size - start)
+        # If-Match spares the transfer; the answer's own ETag is compared too, for servers that ignore it.
+        which = {"VersionId": file.version} if file.version else {"IfMatch": etag}
+        if file.size > _PART_BYTES:
+            which["Range"] = f"bytes={start}-{start + size - 1}"
+        left = _ATTEMPTS
+        while True:
+            left -= 1
+            try:
+                answer = self._client.get_object(Bucket=self._bucket, Key=key, **which)
+                if not file.version and answer["ETag"] != etag:
+                    raise self._changed(key)
+                with closing(answer["Body"]) as body:  # as a context manager it would skip its check of the length
+                    return _whole(body, size)
+            except ArtifactChangedError:
+                raise
+            except Exception as error:
+                failure = classify(error)
+                if failure is S3Failure.EXISTS or (failure is S3Failure.MISSING and not file.version):
+                    raise self._changed(key) from error
+                if failure is not S3Failure.UNAVAILABLE or not left:
+                    raise
+
+    def _changed(self, key: str) -> ArtifactChangedError:
+        return ArtifactChangedError(f"s3://{self._bucket}/{key} changed since it was listed", _WRITER)
 
     @contextmanager
     def _errors(self, key: str) -> Iterator[None]:
@@ -125,3 +173,25 @@ class S3Source(Source):
 
 
 _WRITER = "let the writer finish first, or switch on the bucket's versioning"
+_LOG = logging.getLogger(__name__)
+_PART_BYTES = 8 * 1024 * 1024
+_ATTEMPTS = 3
+
+
+def _whole(body: Any, size: int) -> bytes:
+    """All bytes of an answer, or a few more than ``size``, by which one sees an object that lies about it."""
+    data = bytearray()
+    while len(data) <= size and (chunk := body.read(size + 1 - len(data))):
+        data += chunk
+    return bytes(data)  # that an answer broke off, botocore says at the empty read behind its end
+
+
+def _is_folder_marker(item: Mapping[str, Any]) -> bool:
+    """An empty object whose name ends in a slash, as consoles make it for a folder."""
+    return str(item["Key"]).endswith("/") and not item["Size"]
+
+
+def _cannot_list_versions(error: BaseException) -> bool:
+    """Whether the server doesn't know the request, or this identity may list objects but not versions."""
+    code = str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
+    return code in ("NotImplemented", "MethodNotAllowed", "AccessDenied", "403", "501")

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from airflow_mlsecops.core.artifact import Form
@@ -45,7 +45,13 @@ class Listing(NamedTuple):
 
 
 class Source(ABC):
-    """Lists what lies at a URI and streams the bytes of one file."""
+    """Lists what lies at a URI and streams the bytes of one file.
+
+    Attributes:
+        maybe_near: whether reading a file may take less time than a network does to answer.
+    """
+
+    maybe_near: ClassVar[bool] = False
 
     @abstractmethod
     def list(self, versions: Mapping[str, str] | None = None) -> Listing:
