@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlsecops.core.errors import ConfigurationError, MissingExtraError, MlsecopsError, PolicyError, TrustError
+from airflow_mlsecops.core.errors import ConfigurationError, MissingExtraError, MlsecopsError, PolicyError
 
 if TYPE_CHECKING:
     from airflow_mlsecops.core.pinning import Access
@@ -53,7 +53,7 @@ def read_trust(path: str) -> TrustPolicy:
     """
     from airflow_mlsecops.core.trust import TrustPolicy
 
-    return TrustPolicy.from_bytes(read_document(path, "trust"))
+    return TrustPolicy.from_file(Path(path.removeprefix("file://")))
 
 
 def read_policy(path: str) -> ReleasePolicy:
