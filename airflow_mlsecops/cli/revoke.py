@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from airflow_mlsecops.cli import places
 from airflow_mlsecops.cli.arguments import Command, UsageError, add_setting, needed
 from airflow_mlsecops.cli.exit_codes import ExitCode
-from airflow_mlsecops.cli.output import Answer, Style, Styled
+from airflow_mlsecops.cli.output import Answer, Line, Style, Styled
 from airflow_mlsecops.core.digest import parse_sha256
 from airflow_mlsecops.core.errors import StatementError
 
@@ -140,7 +140,7 @@ def _revoke(args: argparse.Namespace, target: str, find: Callable[[argparse.Name
         "signer": evidence.signer,
         "evidence": evidence.digest,
     }
-    lines = [
+    lines: list[Line] = [
         [Styled("REVOKED", Style.BAD), f"  {target} {withdrawn.name}"],
         f"  sha256    {withdrawn.digest}",
         f"  since     {to_text(since)}, {args.cause}: {args.reason}",
@@ -151,7 +151,10 @@ def _revoke(args: argparse.Namespace, target: str, find: Callable[[argparse.Name
     return Answer(ExitCode.YES, document, lines)
 
 
-_OPTIONS = "--store ROOT --trust FILE --signer URI --reason TEXT\n                              [--since TIME] [--cause CAUSE] [--by NAME]"
+_OPTIONS = (
+    "--store ROOT --trust FILE --signer URI --reason TEXT\n"
+    "                              [--since TIME] [--cause CAUSE] [--by NAME]"
+)
 
 
 def _command(
