@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlsecops.core.errors import ConfigurationError, MissingExtraError, MlsecopsError, PolicyError
+from airflow_mlsecops.core.errors import ConfigurationError, MissingExtraError, MlsecopsError, PolicyError, TrustError
 
 if TYPE_CHECKING:
     from airflow_mlsecops.core.pinning import Access

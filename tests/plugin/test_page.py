@@ -108,7 +108,7 @@ def test_evidence_that_was_changed_is_broken(server: AirflowServer, world: Pipel
     file.write_bytes(file.read_bytes().replace(b'"', b"'", 1))
     html = seen(server, page(RED, world.model))
     assert "Evidence was tampered with" in html.text
-    assert "Broken (1)" in html.text
+    assert "Speaks against it (1)" in html.text
     assert raw(RED, changed) not in html.links
     answer = server.client("alice").get(raw(RED, changed))
     assert (answer.status_code, answer.json()["code"]) == (404, "evidence-broken")
