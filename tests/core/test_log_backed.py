@@ -9,9 +9,10 @@ import pytest
 from airflow_mlsecops.core.log import Checkpoint, Entry
 from airflow_mlsecops.core.report import Verdict
 from airflow_mlsecops.core.trust import TrustPolicy
+from airflow_mlsecops.core.trust_document import trust_document
 from airflow_mlsecops.core.verification import verify_release, verify_signature
 from tests.support.evidence import ROLES, World, key, policy, trust
-from tests.support.logs import ORIGIN, MemoryLogBackend, log_key, made_log
+from tests.support.logs import ORIGIN, MemoryLogBackend, log_key, log_trust, made_log
 
 SIGNED = {"evidence": "signature", "of": "model"}
 SCANNED = {"evidence": "test-result", "of": "model", "control": "scan"}
@@ -178,7 +179,6 @@ def test_a_log_that_is_rolled_back_or_gone_is_noticed_by_whoever_remembers_it() 
 
 def test_a_log_that_grew_is_a_continuation() -> None:
     from airflow_mlsecops.core.log import EvidenceLog
-    from tests.support.logs import log_trust
 
     world = _released()
     log = EvidenceLog(world.backend, log_trust(), log_key(), admit=lambda _: True)
@@ -201,3 +201,11 @@ def test_the_log_is_read_once_for_all_subjects() -> None:
     world.dossier()
     entries = [place for place in world.backend.reads if place.startswith("log/tile/entries/")]
     assert len(entries) == len(set(entries)) == 1
+
+
+def test_a_trust_policy_that_is_written_names_the_log() -> None:
+    public, log = key("pipeline").public_key, log_trust("log", "older")
+    written = TrustPolicy.from_bytes(trust_document("pipeline", public, ["sign"], log=log).encode())
+    assert written.log is not None
+    assert (written.log.trust, written.log.required) == (log, True)
+    assert TrustPolicy.from_bytes(trust_document("pipeline", public, ["sign"]).encode()).log is None

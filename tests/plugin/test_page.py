@@ -114,6 +114,24 @@ def test_evidence_that_was_changed_is_broken(server: AirflowServer, world: Pipel
     assert (answer.status_code, answer.json()["code"]) == (404, "evidence-broken")
 
 
+def test_a_revoked_model_says_so_in_its_first_line(server: AirflowServer, world: PipelineWorld) -> None:
+    world.signed()
+    revocation = world.revoke(world.model.digest)
+    view = asked(server, api(RED, world.model))
+    assert view["status"]["code"] == "artifact-revoked"
+    assert "carol" in view["status"]["text"] and "it leaked" in view["status"]["text"]
+    assert [(item["code"], item["digest"]) for item in view["evidence"]["broken"]] == [("artifact-revoked", revocation)]
+
+
+def test_a_revoked_statement_is_told_among_what_does_not_count(server: AirflowServer, world: PipelineWorld) -> None:
+    digest = world.checked(world.model, "model-scan", Verdict.PASS)
+    world.signed()
+    world.revoke(digest, target="evidence")
+    view = asked(server, api(RED, world.model))
+    assert digest not in [row["evidence"] for row in view["evidence"]["rows"]]
+    assert [(item["code"], item["digest"]) for item in view["evidence"]["refused"]] == [("revoked", digest)]
+
+
 def test_a_forged_verdict_is_refused(server: AirflowServer, world: PipelineWorld) -> None:
     """Whoever can write to the store rewrites the verdict, and gives the object the name that fits."""
     old = world.file_of(world.checked(world.model, "model-scan", Verdict.FAIL))
