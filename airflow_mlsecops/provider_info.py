@@ -12,6 +12,7 @@ _OPERATORS = (
     "attest_provenance",
     "detect_label_poisoning",
     "release_gate",
+    "revoke",
     "sign_artifact",
     "validate_data",
     "verify_artifact",

@@ -90,6 +90,14 @@ def literals(function: str, argument: int, *paths: Path) -> set[tuple[str, ...]]
 def test_reasons_are_those_that_the_core_gives() -> None:
     sources = [*(CORE / "policy").glob("*.py"), CORE / "verification.py"]
     given = literals("Reason", 0, *sources) | literals("_No", 0, *sources)
+    given = {found[-1:] for found in given}
+    for name, function, place in (
+        ("evidence", "Refused", 2),
+        ("evidence", "refuse", 2),
+        ("evidence_reader", "Refused", 2),
+    ):
+        given |= {found[-1:] for found in literals(function, place, CORE / f"{name}.py")}
+    given |= {found[-1:] for found in literals("refuse", 2, CORE / "evidence_reader.py")}
     assert {(words(row[0])[0],) for row in table("reasons")} == given
 
 
@@ -109,6 +117,9 @@ def test_codes_of_the_command_are_those_that_it_gives() -> None:
         ("requirement", "policy/schemas/release-policy-v1.json", "requirement"),
         ("trust", "schemas/trust-policy-v1.json", ""),
         ("signer", "schemas/trust-policy-v1.json", "signer"),
+        ("instance", "schemas/trust-policy-v1.json", "instance"),
+        ("revoked", "schemas/trust-policy-v1.json", "revoked"),
+        ("log", "schemas/trust-policy-v1.json", "log"),
     ],
 )
 def test_keys_are_those_of_the_published_schema(which: str, schema: str, part: str) -> None:
@@ -116,7 +127,7 @@ def test_keys_are_those_of_the_published_schema(which: str, schema: str, part: s
     value = value["$defs"][part] if part else value
     ((_, rows),) = [found for found in tables("keys") if found[0] == which]
     assert {words(row[0])[0] for row in rows} == set(value["properties"])
-    assert {words(row[0])[0] for row in rows if row[2] == "yes"} == set(value["required"])
+    assert {words(row[0])[0] for row in rows if row[2] == "yes"} == set(value.get("required", []))
 
 
 def test_roles_are_those_of_the_trust_policy() -> None:
@@ -139,6 +150,7 @@ def built() -> dict[str, Mapping[str, Any]]:
     statements = [
         evidence.control_statement(subject, "control", Verdict.WARN, evidence.NOW),
         evidence.provenance_statement(subject, [evidence.artifact("data")], evidence.NOW),
+        evidence.revocation_statement(subject.digest),
         signature.build(
             subject,
             signed_at=evidence.NOW,
@@ -178,6 +190,7 @@ def test_fields_of_our_predicates_and_extensions() -> None:
     there = {
         "signature/v1": predicates["signature"],
         "approval/v1": predicates["approval"],
+        "revocation/v1": predicates["revocation"],
         "control-run/v1": predicates["test-result"][CONTROL_RUN],
         "gate-run/v1": predicates["verification-summary"][vsa.GATE],
     }
@@ -251,6 +264,7 @@ def test_every_operator_with_arguments_of_its_own_is_told() -> None:
         "VerifyArtifactOperator",
         "ApprovalGateOperator",
         "ReleaseGateOperator",
+        "RevokeArtifactOperator",
         "SignedArtifactSensor",
     }
 

@@ -40,8 +40,11 @@ def _run(args: argparse.Namespace) -> Answer:
 
 def _rows(store: EvidenceStore, subject: str, trust: TrustPolicy | None) -> list[Row]:
     from airflow_mlsecops.cli.evidence_rows import row_of
+    from airflow_mlsecops.core.clock import utcnow
+    from airflow_mlsecops.core.evidence import collect
 
-    rows = [row_of(found, trust) for found in store.find(subject)]
+    judged = collect(store, subject, trust, utcnow()) if trust is not None else None
+    rows = [row_of(found, trust, judged) for found in store.find(subject)]
     return sorted(rows, key=lambda row: (row.time, row.found.digest))
 
 

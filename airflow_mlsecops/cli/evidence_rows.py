@@ -17,6 +17,8 @@ from airflow_mlsecops.core.telling import describe, told_time
 if TYPE_CHECKING:
     import argparse
 
+    from airflow_mlsecops.core.bundle import Bundle
+    from airflow_mlsecops.core.evidence import EvidenceSet
     from airflow_mlsecops.core.store import Found
     from airflow_mlsecops.core.trust import TrustPolicy
 
@@ -66,20 +68,45 @@ class Row:
         return Styled("counts", Style.GOOD) if self.counts else Styled(f"doesn't count: {self.why_not}", Style.BAD)
 
 
-def row_of(found: Found, trust: TrustPolicy | None) -> Row:
-    """Describe one object; with a trust policy also say whether it counts."""
+def row_of(found: Found, trust: TrustPolicy | None, judged: EvidenceSet | None = None) -> Row:
+    """Describe one object; with a trust policy also say whether it counts.
+
+    Args:
+        found: what lies in the store.
+        trust: who may sign what.
+        judged: the subject's evidence, judged with revocations and the log; without it only signatures are.
+    """
     parts = found.key.split("/")
     predicate = parts[2] if len(parts) > 3 else ""
     if found.bundle is None:
         return Row(found, predicate, "BROKEN", "", "", False, found.broken)
     said = describe(found.bundle.statement)
-    signer, counts, why_not = f"key {found.bundle.key_hint[:16]}…", None, ""
-    if trust is not None:
+    signer, counts, why_not = claimed_signer(found.bundle), None, ""
+    if trust is not None and judged is not None:
+        good: dict[str, str] = {item.digest: item.signer for item in judged.verified}
+        bad = {item.digest: item.reason for item in judged.refused}
+        counts, why_not = found.digest in good, bad.get(found.digest, "")
+        signer = good.get(found.digest, signer)
+    elif trust is not None:
         try:
             signer, counts = verify_bundle(found.bundle, trust, utcnow()).signer, True
         except MlsecopsError as error:
             counts, why_not = False, error.message
     return Row(found, predicate, said.line, told_time(said), signer, counts, why_not)
+
+
+def claimed_signer(bundle: Bundle) -> str:
+    """Who is said to have signed: an identity, or a key's hint. Not verified."""
+    if not bundle.certificate:
+        return f"key {bundle.key_hint[:16]}…"
+    from cryptography import x509
+
+    from airflow_mlsecops.core.signing.keyless_verify import identity_of
+
+    try:
+        return str(identity_of(x509.load_der_x509_certificate(bundle.certificate)))
+    except (MlsecopsError, ValueError):
+        return "a certificate that can't be read"
 
 
 def optional_trust(args: argparse.Namespace) -> TrustPolicy | None:

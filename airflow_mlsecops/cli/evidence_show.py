@@ -21,8 +21,10 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> Answer:
-    from airflow_mlsecops.cli.evidence_rows import digest_argument, optional_trust, row_of
+    from airflow_mlsecops.cli.evidence_rows import claimed_signer, digest_argument, optional_trust, row_of
     from airflow_mlsecops.core.canonical import strict_json
+    from airflow_mlsecops.core.clock import utcnow
+    from airflow_mlsecops.core.evidence import collect
 
     if args.raw and args.json:
         raise UsageError("--raw and --json exclude each other", "--raw prints the bundle, which is JSON already")
@@ -31,7 +33,9 @@ def _run(args: argparse.Namespace) -> Answer:
     found = store.get(digest)
     if found.bundle is None:
         raise EvidenceBrokenError(f"{found.key}: {found.broken}", "restore it, and find out who wrote to the store")
-    row, statement = row_of(found, trust), found.bundle.statement
+    subject = found.key.split("/")[1]
+    judged = collect(store, subject, trust, utcnow()) if trust is not None else None
+    row, statement = row_of(found, trust, judged), found.bundle.statement
     code = ExitCode.NO if row.counts is False else ExitCode.YES
     content = strict_json(statement.payload, "statement")
     document = row.to_dict() | {
@@ -39,6 +43,7 @@ def _run(args: argparse.Namespace) -> Answer:
         "verified": trust is not None,
         "predicate_type": statement.predicate_type,
         "key_hint": found.bundle.key_hint,
+        "claimed_signer": claimed_signer(found.bundle),
         "statement": content,
     }
     if args.raw:

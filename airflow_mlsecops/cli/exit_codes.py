@@ -39,6 +39,7 @@ _BY_ERROR: tuple[tuple[type[errors.MlsecopsError], ExitCode], ...] = (
     (errors.StoreError, ExitCode.NO_ANSWER),
     (errors.SignatureError, ExitCode.NO),
     (errors.StatementError, ExitCode.NO),
+    (errors.RevokedError, ExitCode.NO),
     (errors.ConfigurationError, ExitCode.USAGE),
     (errors.TrustError, ExitCode.USAGE),
     (errors.PolicyError, ExitCode.USAGE),

@@ -23,6 +23,7 @@ from airflow_mlsecops.cli import (
     oms_sign,
     oms_verify,
     pin,
+    revoke,
     verify,
 )
 from airflow_mlsecops.cli.arguments import (
@@ -52,12 +53,14 @@ COMMANDS: tuple[Command, ...] = (
     log_verify.COMMAND,
     log_prove.COMMAND,
     log_reindex.COMMAND,
+    *revoke.COMMANDS,
     keygen.COMMAND,
 )
 GROUPS = {
     "evidence": "look at what an evidence store holds",
     "oms": "sign a model as model_signing does, and verify such signatures",
     "log": "verify the evidence log, and prove what it holds",
+    "revoke": "withdraw an artifact, a piece of evidence or a key; it can't be taken back",
 }
 _ABOUT = "Pin, verify and explain datasets and models by signed evidence. Works without Airflow."
 

@@ -53,7 +53,7 @@ def read_trust(path: str) -> TrustPolicy:
     """
     from airflow_mlsecops.core.trust import TrustPolicy
 
-    return TrustPolicy.from_bytes(read_document(path, "trust"))
+    return TrustPolicy.from_file(Path(path.removeprefix("file://")))
 
 
 def read_policy(path: str) -> ReleasePolicy:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlsecops.cli import places
+from airflow_mlsecops.cli import checkpoint_file, places
 from airflow_mlsecops.cli.arguments import Command, UsageError, add_setting, needed, setting
 from airflow_mlsecops.cli.exit_codes import ExitCode
 from airflow_mlsecops.cli.output import Answer, Line, Style, Styled
@@ -15,6 +15,7 @@ from airflow_mlsecops.core.artifact import Kind
 if TYPE_CHECKING:
     from airflow_mlsecops.core.policy import ReleasePolicy
     from airflow_mlsecops.core.store import EvidenceStore
+    from airflow_mlsecops.core.trust import TrustPolicy
     from airflow_mlsecops.core.verification import Verification
 
 _ONLY_SIGNED = (
@@ -28,6 +29,11 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--evidence", metavar="FILE", help="an export, in place of the store: its evidence, no newer")
     add_setting(parser, "trust")
     add_setting(parser, "policy", "; without it only the signature is asked for")
+    parser.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        help="remember the evidence log's state in FILE: NO if the log isn't a continuation of it any more",
+    )
     parser.add_argument(
         "--kind", choices=[kind.value for kind in Kind], default=Kind.MODEL.value, help="default: model"
     )
@@ -43,12 +49,15 @@ def _run(args: argparse.Namespace) -> Answer:
     store = _evidence_of(args)
     trust = places.read_trust(needed(args, "trust"))
     policy = places.read_policy(policy_path) if policy_path is not None else None
+    since = _remembered(args.checkpoint, trust)
     artifact = pin(args.artifact, kind=Kind(args.kind), access=places.access()).artifact
     now = utcnow()
     if policy is None:
-        answer = verify_signature(artifact, store, trust, now)
+        answer = verify_signature(artifact, store, trust, now, since=since)
     else:
-        answer = verify_release(artifact, store, trust, policy, now)
+        answer = verify_release(artifact, store, trust, policy, now, since=since)
+    if args.checkpoint is not None and answer.dossier.checkpoint:
+        checkpoint_file.write(args.checkpoint, answer.dossier.checkpoint)
     document = {
         "verified": bool(answer),
         "asked": "signature" if policy is None else "release",
@@ -75,8 +84,19 @@ def _evidence_of(args: argparse.Namespace) -> EvidenceStore:
     return places.open_export(args.evidence)
 
 
+def _remembered(path: str | None, trust: TrustPolicy) -> bytes:
+    if path is None:
+        return b""
+    if trust.log is None:
+        raise UsageError(
+            "--checkpoint remembers the state of a log, and the trust policy names none", "add 'log:' to it"
+        )
+    return checkpoint_file.read(path)
+
+
 def _evidence(answer: Verification) -> dict[str, Any]:
     """All that was read: what verified, and what didn't count."""
+    from airflow_mlsecops.core.clock import to_text
     from airflow_mlsecops.core.telling import describe, told_time
 
     counted = set(answer.decision.evidence)
@@ -97,6 +117,9 @@ def _evidence(answer: Verification) -> dict[str, Any]:
                     "says": said.line,
                     "time": told_time(said),
                     "signer": item.signer,
+                    "signed_with": item.signed_with,
+                    "trusted_time": to_text(item.trusted_time) if item.trusted_time else None,
+                    "log_place": item.place,
                     "decisive": item.digest in counted,
                 }
             )
@@ -140,7 +163,10 @@ def _lines(answer: Verification, policy: ReleasePolicy | None, document: dict[st
 COMMAND = Command(
     path=("verify",),
     summary="say whether an artifact is signed and released",
-    usage="ARTIFACT [--store ROOT | --evidence FILE] --trust FILE [--policy FILE] [--kind model|dataset]",
+    usage=(
+        "ARTIFACT [--store ROOT | --evidence FILE] --trust FILE [--policy FILE] [--checkpoint FILE]\n"
+        "                       [--kind model|dataset]"
+    ),
     description=(
         "Hash the artifact, read what the store holds about those bytes, check every signature against the\n"
         "trust policy, and answer YES (exit 0) or NO (exit 1) with the reasons.\n\n"

@@ -103,6 +103,12 @@ class TrustError(MlsecopsError):
     code = "trust"
 
 
+class RevokedError(TrustError):
+    """The statement, or whoever signed it, was withdrawn."""
+
+    code = "revoked"
+
+
 class PolicyError(MlsecopsError):
     """The release policy is unreadable or says nothing."""
 

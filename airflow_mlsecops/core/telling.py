@@ -18,6 +18,7 @@ from airflow_mlsecops.core.policy import Reason
 from airflow_mlsecops.core.predicates import (
     APPROVAL,
     PROVENANCE,
+    REVOCATION,
     SIGNATURE,
     TEST_RESULT,
     VERIFICATION_SUMMARY,
@@ -25,6 +26,7 @@ from airflow_mlsecops.core.predicates import (
     control_run,
     predicate_by_uri,
     provenance,
+    revocation,
     signature,
     vsa,
 )
@@ -204,6 +206,19 @@ def _gate(statement: Statement) -> Described:
     )
 
 
+def _revocation(statement: Statement) -> Described:
+    said = revocation.parse(statement)
+    return Described(
+        what="revocation",
+        verdict="revoked",
+        tone=Tone.BAD,
+        summary=f"{said.by}: {said.reason}",
+        line=f"{said.target} revoked by {said.by}, {said.cause}",
+        when=said.revoked_at,
+        facts={"Revocation": {"Target": said.target.value, "Cause": said.cause.value, "Since": to_text(said.since)}},
+    )
+
+
 def gate_reasons(statement: Statement) -> tuple[Reason, ...]:
     """Why a gate said NO, as it signed it: each ``[code] sentence``."""
     reasons = _object(statement.predicate, vsa.GATE).get("reasons")
@@ -235,6 +250,7 @@ _DESCRIBERS: dict[str, Callable[[Statement], Described]] = {
     SIGNATURE.uri: _signature,
     APPROVAL.uri: _approval,
     VERIFICATION_SUMMARY.uri: _gate,
+    REVOCATION.uri: _revocation,
 }
 _RUN_PLACES = {
     TEST_RESULT.uri: (control_run.CONTROL_RUN, "run"),
@@ -242,5 +258,6 @@ _RUN_PLACES = {
     SIGNATURE.uri: ("run",),
     APPROVAL.uri: ("run",),
     VERIFICATION_SUMMARY.uri: (vsa.GATE, "run"),
+    REVOCATION.uri: ("run",),
 }
 """Where each predicate keeps the run that it is from."""

@@ -1,4 +1,4 @@
-"""The trust policy: who may sign what, and when.
+"""The trust policy: who may sign what, and when; what is revoked; how many signers it takes; which log must have it.
 
 A file (YAML or JSON) that operators of the deployment write and keep out of the pipeline's reach::
 
@@ -11,85 +11,92 @@ A file (YAML or JSON) that operators of the deployment write and keep out of the
         roles: [control, provenance, sign]
         not_before: 2026-01-01T00:00:00Z
         not_after: 2027-01-01T00:00:00Z
+      - name: gate
+        identity: https://kubernetes.io/namespaces/airflow/serviceaccounts/gate
+        issuer: https://issuer.example
+        sigstore: internal
+        roles: [gate]
+    sigstore:
+      - name: internal
+        trusted_root: trusted_root.json
+        sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+    revoked:
+      - signer: pipeline
+        cause: retired
+        since: 2026-06-01T00:00:00Z
+    thresholds: {gate: 1}
 
 Roles: ``control`` (any control's verdict), ``control:<name>`` (that control's only), ``provenance``, ``sign``,
-``approve``, ``gate``.
+``approve``, ``gate``, ``revoke``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from airflow_mlsecops.core.clock import from_text, to_text
-from airflow_mlsecops.core.config_file import brief, is_version, load_mapping, only_keys
+from airflow_mlsecops.core.config_file import MAX_BYTES, brief, is_version, load_mapping, only_keys
 from airflow_mlsecops.core.digest import Sha256, sha256_bytes
-from airflow_mlsecops.core.errors import StatementError, TrustError
-from airflow_mlsecops.core.predicates import TEST_RESULT, predicate_by_uri
-from airflow_mlsecops.core.predicates.control_run import parse as parse_control_run
-from airflow_mlsecops.core.predicates.types import ROLES
-from airflow_mlsecops.core.signing.keys import PublicKey
+from airflow_mlsecops.core.errors import TrustError
+from airflow_mlsecops.core.predicates.revocation import voids
+from airflow_mlsecops.core.signing.keyless_verify import KeylessIdentity
 from airflow_mlsecops.core.statement import Statement
+from airflow_mlsecops.core.trust_sections import (
+    LogRule,
+    ReadFile,
+    RevokedSigner,
+    files_beside,
+    read_log,
+    read_revoked,
+    read_sigstore,
+    read_thresholds,
+)
+from airflow_mlsecops.core.trust_signer import TrustedSigner, read_signer, roles_for
 
+if TYPE_CHECKING:
+    from airflow_mlsecops.core.signing.keyless_root import SigstoreRoot
 
-@dataclass(frozen=True)
-class TrustedSigner:
-    """One signer that the policy knows."""
-
-    name: str
-    key: PublicKey
-    roles: frozenset[str]
-    not_before: datetime | None = None
-    not_after: datetime | None = None
-
-    def check_valid(self, at: datetime) -> None:
-        """Check the validity period.
-
-        Raises:
-            TrustError: if ``at`` lies outside it.
-        """
-        if self.not_before and at < self.not_before:
-            raise TrustError(f"signer {self.name} is valid from {to_text(self.not_before)} on", "not yet trusted")
-        if self.not_after and at > self.not_after:
-            raise TrustError(
-                f"signer {self.name} was valid until {to_text(self.not_after)}", "sign again with a valid key"
-            )
-
-    def check_role(self, statement: Statement) -> None:
-        """Check that this signer may make this kind of statement.
-
-        Raises:
-            TrustError: if it has none of the roles that allow it.
-        """
-        kind = predicate_by_uri(statement.predicate_type)
-        allowed = {kind.role}
-        if kind is TEST_RESULT:
-            allowed.add(f"{kind.role}:{parse_control_run(statement).control}")
-        if not allowed & self.roles:
-            raise TrustError(
-                f"signer {self.name} has roles {sorted(self.roles)}, none of {sorted(allowed)}",
-                "give the role in the trust policy, or sign with the key that has it",
-            )
+__all__ = ["TrustPolicy", "TrustedSigner"]
 
 
 @dataclass(frozen=True)
 class TrustPolicy:
-    """All trusted signers, by key hint, and the digest of the file they came from."""
+    """All trusted signers, what limits them, and the digest of the file it came from.
+
+    Attributes:
+        signers: by key hint, or by the digest of the identity.
+        digest: SHA-256 of the file; it covers trust roots that lie beside it, which the file pins.
+        sigstore: the trust roots of the named instances.
+        revoked: signers that are withdrawn.
+        thresholds: role -> how many different signers have to say the same.
+        log: the evidence log that has to have everything; ``None`` if none is asked for.
+    """
 
     signers: Mapping[str, TrustedSigner]
     digest: Sha256
+    sigstore: Mapping[str, SigstoreRoot] = field(default_factory=dict)
+    revoked: tuple[RevokedSigner, ...] = ()
+    thresholds: Mapping[str, int] = field(default_factory=dict)
+    log: LogRule | None = None
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> TrustPolicy:
+    def from_bytes(cls, data: bytes, read: ReadFile | None = None) -> TrustPolicy:
         """Read a trust policy.
 
+        Args:
+            data: the file's bytes.
+            read: reads the files that it names by relative paths; without it, it may name none.
+
         Raises:
-            TrustError: if it is malformed, knows nobody, or names a key or signer twice.
+            TrustError: if it is malformed, knows nobody, names a key, an identity or a signer twice, or contradicts
+                itself.
         """
         value = load_mapping(data, "trust policy", TrustError)
-        only_keys(value, {"version", "signers"}, "trust policy", TrustError)
+        keys = {"version", "signers", "sigstore", "revoked", "thresholds", "log"}
+        only_keys(value, keys, "trust policy", TrustError)
         if not is_version(value.get("version"), 1):
             raise TrustError(f"trust policy of version {brief(value.get('version'))}", "this release reads version 1")
         items = value.get("signers")
@@ -97,11 +104,39 @@ class TrustPolicy:
             raise TrustError("the trust policy knows no signer", "add at least one under 'signers'")
         signers: dict[str, TrustedSigner] = {}
         for item in items:
-            signer = _signer(item)
-            if signer.key.hint in signers or signer.name in {known.name for known in signers.values()}:
+            signer = read_signer(item)
+            if signer.signed_with in signers or signer.name in {known.name for known in signers.values()}:
                 raise TrustError(f"signer {signer.name}: its name or key stands twice", "merge the two entries")
-            signers[signer.key.hint] = signer
-        return cls(signers, sha256_bytes(data))
+            signers[signer.signed_with] = signer
+        sigstore = read_sigstore(value["sigstore"], read) if "sigstore" in value else {}
+        for signer in signers.values():
+            if signer.sigstore and signer.sigstore not in sigstore:
+                raise TrustError(
+                    f"signer {signer.name}: no Sigstore instance {brief(signer.sigstore)}", "add it under 'sigstore'"
+                )
+        return cls(
+            signers,
+            sha256_bytes(data),
+            sigstore,
+            read_revoked(value["revoked"], signers) if "revoked" in value else (),
+            read_thresholds(value["thresholds"], signers) if "thresholds" in value else {},
+            read_log(value["log"]) if "log" in value else None,
+        )
+
+    @classmethod
+    def from_file(cls, path: Path) -> TrustPolicy:
+        """Read a trust policy, and the trust roots beside it that it names.
+
+        Raises:
+            TrustError: if it can't be read; see :meth:`from_bytes`.
+        """
+        try:
+            with path.open("rb") as stream:
+                data = stream.read(MAX_BYTES + 1)
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise TrustError(f"the trust policy {path} can't be read: {why}", "check the path") from error
+        return cls.from_bytes(data, files_beside(path))
 
     def signer(self, hint: str) -> TrustedSigner:
         """The signer with this key hint.
@@ -113,29 +148,22 @@ class TrustPolicy:
             raise TrustError(f"key {hint[:16]}… is not in the trust policy", "whoever signed it is not trusted here")
         return self.signers[hint]
 
+    def identities(self, sigstore: str) -> dict[KeylessIdentity, TrustedSigner]:
+        """Who signs keyless at this instance."""
+        found = [signer for signer in self.signers.values() if signer.sigstore == sigstore]
+        return {signer.identity: signer for signer in found if signer.identity is not None}
 
-def _signer(item: Any) -> TrustedSigner:
-    if not isinstance(item, dict):
-        raise TrustError(f"expected a signer with name, public_key and roles, got {brief(item)}")
-    only_keys(item, {"name", "public_key", "roles", "not_before", "not_after"}, "signer", TrustError)
-    name, pem, roles = item.get("name"), item.get("public_key"), item.get("roles")
-    if not isinstance(name, str) or not name or not isinstance(pem, str):
-        raise TrustError("a signer needs a name and a public_key", "see `mlsecops keygen --help`")
-    if not isinstance(roles, list) or not roles or not all(isinstance(role, str) for role in roles):
-        raise TrustError(f"signer {name}: expected a list of roles", f"known: {', '.join(sorted(ROLES))}")
-    for role in roles:
-        if role not in ROLES and not (role.startswith("control:") and role != "control:"):
-            raise TrustError(f"signer {name}: unknown role {role!r}", f"known: {', '.join(sorted(ROLES))}")
-    return TrustedSigner(
-        name, PublicKey.from_pem(pem), frozenset(roles), _moment(item, "not_before"), _moment(item, "not_after")
-    )
+    def threshold(self, statement: Statement) -> int:
+        """How many different signers have to say what this statement says.
 
+        Raises:
+            StatementError: if its predicate isn't known or, of a control's result, is malformed.
+        """
+        return max(self.thresholds.get(role, 1) for role in roles_for(statement))
 
-def _moment(item: Mapping[str, Any], key: str) -> datetime | None:
-    if key not in item:
-        return None
-    value = item[key]  # an empty value is refused below: it may have been meant as a limit
-    try:
-        return from_text(value.isoformat() if isinstance(value, datetime) else value)
-    except StatementError as error:
-        raise TrustError(f"{key}: {error.message}", "write it as 2026-01-31T12:00:00Z") from error
+    def why_revoked(self, signer: TrustedSigner, trusted_time: datetime | None, now: datetime) -> str:
+        """Why the policy no longer lets a signature of this signer count; empty if it does."""
+        for rule in self.revoked:
+            if rule.signed_with == signer.signed_with and voids(rule.cause, rule.since, trusted_time, now):
+                return f"signer {signer.name} is {rule}"
+        return ""

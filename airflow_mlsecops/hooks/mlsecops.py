@@ -15,7 +15,7 @@ from airflow_mlsecops.core.artifact import Artifact, Kind
 from airflow_mlsecops.core.canonical import canonical_json
 from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.digest import Sha256
-from airflow_mlsecops.core.errors import SigningError, TrustError
+from airflow_mlsecops.core.errors import SigningError
 from airflow_mlsecops.core.manifest import Manifest
 from airflow_mlsecops.core.pinning import Access, pin, recheck, verified_copy
 from airflow_mlsecops.core.predicates import control_run
@@ -121,14 +121,7 @@ class MlsecopsHook(BaseHook):
         Raises:
             TrustError: if it can't be read.
         """
-        path = Path(self.settings.trust_policy.removeprefix("file://"))
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise TrustError(
-                f"the trust policy {path} can't be read: {error.strerror}", "check the connection"
-            ) from error
-        return TrustPolicy.from_bytes(data)
+        return TrustPolicy.from_file(Path(self.settings.trust_policy.removeprefix("file://")))
 
     def _open_log(self, backend: Backend) -> EvidenceLog:
         """The evidence log for writing; called when the first bundle is put."""

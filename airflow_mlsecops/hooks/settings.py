@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EMBEDDED_LOG = "embedded.mlsecops/evidence"
-EMBEDDED_ROLES = ("control", "provenance", "sign", "approve", "gate")
+EMBEDDED_ROLES = ("control", "provenance", "sign", "approve", "gate", "revoke")
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ class Row:
     """One verified statement; see :class:`airflow_mlsecops.core.telling.Described` for the first few fields.
 
     Attributes:
+        trusted_time: when it was signed, if somebody else than the signer vouches for that.
+        log_place: where it stands in the evidence log, if the trust policy asks for one.
         current: whether it is the newest of its series: of two results of one control only this one counts.
     """
 
@@ -50,6 +52,8 @@ class Row:
     findings_total: int
     facts: Mapping[str, Mapping[str, Any]]
     signer: str
+    trusted_time: datetime | None
+    log_place: int | None
     run: Run
     evidence: Sha256
     evidence_url: str
@@ -150,6 +154,8 @@ def _row(item: Evidence, links: Links) -> Row:
         findings_total=told.findings_total,
         facts={name: group for name, group in told.facts.items() if group},
         signer=item.signer,
+        trusted_time=item.trusted_time,
+        log_place=item.place,
         run=where,
         evidence=item.digest,
         evidence_url=links.bundle(where.dag_id, item.digest),

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from airflow_mlsecops.core.errors import ConfigurationError
-from airflow_mlsecops.core.evidence import EvidenceSet, judge
+from airflow_mlsecops.core.evidence import EvidenceSet
+from airflow_mlsecops.core.evidence_reader import EvidenceReader
 from airflow_mlsecops.core.signing import Signer
 from airflow_mlsecops.core.store import EvidenceStore, Found
 from airflow_mlsecops.core.telling import dag_of
@@ -99,9 +100,11 @@ class Source:
         Raises:
             StoreUnavailableError: if the store can't be reached.
         """
-        found = self.store.find(subject)
+        reader = EvidenceReader.open(self.store, self.trust, now)
+        found = self.store.find(subject)  # after the reader took the log's newest state: what that names was there then
         dags = {item.digest: dag_of(item.bundle.statement) for item in found if item.bundle is not None}
-        return Reading(judge(subject, found, self.trust, now), dags)
+        evidence = reader.complete({subject: reader.judge(subject, found)})[subject]
+        return Reading(evidence, dags)
 
     def bundle(self, digest: str) -> Found:
         """One bundle, wherever it lies. See :meth:`EvidenceStore.get`."""

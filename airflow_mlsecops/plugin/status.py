@@ -82,20 +82,24 @@ def decisions_of(seen: EvidenceSet, table: Table, present: set[Sha256]) -> tuple
 def status_of(tables: Sequence[NamedTable], decisions: Sequence[GateDecision], *, is_dataset: bool) -> Status:
     """Say in one line how things stand; the first of these that is true.
 
-    1. Something in the store isn't what its name says.
+    1. It is revoked; or something in the store isn't what its name says, or isn't there although the log has it.
     2. A release gate has decided: as it said, unless that no longer holds.
     3. A control failed, a person rejected, a statement can't be read.
     4. Nothing counts.
     5. All is well as far as it goes.
     """
     # 1.
+    revoked = [(name, item) for name, table in tables for item in table.broken if item.code == "artifact-revoked"]
+    if revoked:
+        name, item = revoked[0]
+        return Status("artifact-revoked", Tone.BAD, f"Data set {name} is revoked" if name else "Revoked", item.reason)
     broken = sum(len(table.broken) for _, table in tables)
     if broken:
         return Status(
             "evidence-broken",
             Tone.BAD,
             "Evidence was tampered with, or damaged",
-            f"{_count(broken, 'object')} in the store {'is' if broken == 1 else 'are'} not what the name says. "
+            f"{_count(broken, 'object')} in the store {'is' if broken == 1 else 'are'} not what name or log say. "
             "Every gate says NO until that is cleared up.",
         )
     # 2.

@@ -8,8 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_mlsecops.core.artifact import Kind
+from airflow_mlsecops.core.errors import TrustError
+from airflow_mlsecops.core.log import Entry
 from airflow_mlsecops.core.report import Verdict
 from airflow_mlsecops.core.statement import Statement
+from airflow_mlsecops.core.trust import TrustPolicy
 from tests.support.evidence import (
     MemoryBackend,
     World,
@@ -19,7 +22,9 @@ from tests.support.evidence import (
     control_statement,
     provenance_statement,
     trust,
+    trust_bytes,
 )
+from tests.support.logs import ORIGIN, MemoryLogBackend, log_key, made_log
 
 REQUIREMENTS: list[dict[str, Any]] = [
     {"evidence": "test-result", "of": "datasets", "control": "data-validation", "verdicts": ["pass", "warn"]},
@@ -168,3 +173,110 @@ def test_taking_trust_away_is_never_a_yes_where_there_was_a_no(key: str, roles: 
 
     for rule in REQUIREMENTS:
         assert before[str(rule)] or not world.decide(rule)
+
+
+# --- revocation, thresholds, the log ----------------------------------------------------------------------------------
+
+TEAM = {
+    "pipeline": ["control", "provenance", "sign", "approve"],
+    "second": ["control", "provenance", "sign", "approve"],
+}
+MORE_THAN_ONE = {"thresholds": {"control": 2, "sign": 2}}
+TEAM_TRUST = [trust({**TEAM, "revoker": ["revoke"]}), trust({**TEAM, "revoker": ["revoke"]}, MORE_THAN_ONE)]
+
+
+@st.composite
+def _worlds(draw: st.DrawFn) -> World:
+    """Some statements by two signers, for and against, under a trust policy that asks for one or two of them."""
+    world = World(backend=MemoryBackend(), trust=draw(st.sampled_from(TEAM_TRUST)), model=MODEL, dataset=ONE)
+    ages, by = st.sampled_from([1.0, 2.0, 3.0, 30.0]), st.sampled_from(sorted(TEAM))
+    for _ in range(draw(st.integers(0, 4))):
+        subject = draw(st.sampled_from([(MODEL, "scan"), (ONE, "data-validation"), (TWO, "data-validation")]))
+        verdict = draw(st.sampled_from(Verdict))
+        world.control(subject[0], control=subject[1], verdict=verdict, age=draw(ages), signer=draw(by))
+    for _ in range(draw(st.integers(0, 2))):
+        inputs = draw(st.sampled_from([[ONE], [TWO], [ONE, TWO]]))
+        world.provenance(inputs=inputs, age=draw(ages), signer=draw(by))
+    for _ in range(draw(st.integers(0, 2))):
+        world.sign(age=draw(ages), signer=draw(by))
+    for _ in range(draw(st.integers(0, 3))):
+        said = draw(st.sampled_from(["approved", "rejected"]))
+        world.approve(draw(st.sampled_from("ab")), decision=said, age=draw(ages), signer=draw(by))
+    return world
+
+
+@settings(max_examples=60, deadline=None)
+@given(RULES, _worlds(), st.data())
+def test_a_revocation_never_turns_a_no_into_a_yes(
+    rules: list[dict[str, Any]], world: World, data: st.DataObject
+) -> None:
+    before = world.decide(*rules)
+    bundles = sorted({place.rsplit("/", 1)[1].removesuffix(".sigstore.json") for place in _objects(world)})
+    hints = [signer.signed_with for signer in world.trust.signers.values()]
+    for digest in data.draw(st.lists(st.sampled_from([*bundles, *hints, MODEL.digest, ONE.digest]), max_size=3)):
+        cause = data.draw(st.sampled_from(["superseded", "retired", "compromised", "untrusted"]))
+        world.revoke(digest, cause=cause, since=data.draw(st.sampled_from([0.0, 5.0])))
+
+    assert before or not world.decide(*rules)
+
+
+@settings(max_examples=60, deadline=None)
+@given(RULES, _worlds(), st.sampled_from(sorted(TEAM)), st.sampled_from(["compromised", "untrusted"]))
+def test_a_signer_that_the_trust_policy_revokes_never_turns_a_no_into_a_yes(
+    rules: list[dict[str, Any]], world: World, who: str, cause: str
+) -> None:
+    before = world.decide(*rules)
+    world.trust = trust({**TEAM, "revoker": ["revoke"]}, {"revoked": [{"signer": who, "cause": cause}]})
+    lenient = world.trust
+    world.trust = trust({**TEAM, "revoker": ["revoke"]})
+    plain = world.decide(*rules)
+    world.trust = lenient
+    assert plain or not world.decide(*rules)
+    assert plain or not before  # and asking for two signers never makes a YES
+
+
+@settings(max_examples=40, deadline=None)
+@given(RULES, _worlds(), st.data())
+def test_with_a_log_nothing_that_is_removed_or_not_logged_turns_a_no_into_a_yes(
+    rules: list[dict[str, Any]], world: World, data: st.DataObject
+) -> None:
+    backend = MemoryLogBackend(_objects(world))
+    sections = {"log": {"origin": ORIGIN, "keys": [log_key().public_key.pem]}, "thresholds": world.trust.thresholds}
+    if not sections["thresholds"]:
+        del sections["thresholds"]
+    logged = World(backend, trust({**TEAM, "revoker": ["revoke"]}, sections), model=MODEL, dataset=ONE)
+    digests = sorted({place.rsplit("/", 1)[1].removesuffix(".sigstore.json") for place in _objects(world)})
+    entries = {digest: _entry(world, digest) for digest in digests}
+    unlogged = set(data.draw(st.lists(st.sampled_from(digests), max_size=2))) if digests else set()
+    made_log([entry for digest, entry in entries.items() if digest not in unlogged], backend)
+
+    before = logged.decide(*rules)
+    assert world.decide(*rules) or not before
+    places = sorted(place for place in backend.objects if place.startswith("bundles/") and not _is_of(place, unlogged))
+    for place in data.draw(st.lists(st.sampled_from(places), max_size=2, unique=True)) if places else []:
+        del backend.objects[place]
+        assert before or not logged.decide(*rules)
+
+
+def _entry(world: World, digest: str) -> bytes:
+    found = world.store.get(digest).bundle
+    assert found is not None
+    return Entry.of(found).encode()
+
+
+def _is_of(place: str, digests: set[str]) -> bool:
+    return any(digest in place for digest in digests)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_any_one_changed_byte_of_a_trust_policy_is_refused_or_has_another_digest(data: st.DataObject) -> None:
+    sections = {"revoked": [{"signer": "gate", "cause": "untrusted"}], "thresholds": {"sign": 1}}
+    raw = bytearray(trust_bytes(None, sections))
+    digest = trust(None, sections).digest
+    raw[data.draw(st.integers(0, len(raw) - 1))] ^= data.draw(st.integers(1, 255))
+    try:
+        changed = TrustPolicy.from_bytes(bytes(raw))
+    except TrustError:
+        return
+    assert changed.digest != digest

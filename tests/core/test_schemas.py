@@ -19,11 +19,29 @@ from airflow_mlsecops.core.artifact import Form, Kind
 from airflow_mlsecops.core.errors import StatementError
 from airflow_mlsecops.core.findings import Finding, Severity
 from airflow_mlsecops.core.policy import ReleasePolicy
-from airflow_mlsecops.core.predicates import APPROVAL, SIGNATURE, TEST_RESULT, approval, control_run, signature
+from airflow_mlsecops.core.predicates import (
+    APPROVAL,
+    REVOCATION,
+    SIGNATURE,
+    TEST_RESULT,
+    approval,
+    control_run,
+    revocation,
+    signature,
+)
 from airflow_mlsecops.core.report import Report, Verdict
 from airflow_mlsecops.core.statement import Statement
 from airflow_mlsecops.core.trust import TrustPolicy
-from tests.support.evidence import NOW, RUN, approval_statement, artifact, control_statement, trust_bytes
+from tests.support.evidence import (
+    NOW,
+    RUN,
+    approval_statement,
+    artifact,
+    control_statement,
+    key,
+    revocation_statement,
+    trust_bytes,
+)
 from tests.support.refused import RELEASE_POLICIES, TRUST_POLICIES, release_policy
 
 CORE = Path(next(iter(airflow_mlsecops.core.__path__)))
@@ -39,7 +57,14 @@ def _validator(name: str) -> jsonschema.Draft202012Validator:
 
 
 def test_these_are_all() -> None:
-    assert set(SCHEMAS) == {"signature-v1", "approval-v1", "control-run-v1", "release-policy-v1", "trust-policy-v1"}
+    assert set(SCHEMAS) == {
+        "signature-v1",
+        "approval-v1",
+        "control-run-v1",
+        "release-policy-v1",
+        "revocation-v1",
+        "trust-policy-v1",
+    }
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS))
@@ -82,9 +107,13 @@ WRITTEN: dict[str, list[Statement]] = {
         control_run.build(LONG, finished_at=NOW, run={}, report_blob="0" * 64, blobs={}),
     ],
 }
+WRITTEN["revocation-v1"] = [
+    revocation_statement("0" * 64, target, cause) for target in revocation.Target for cause in revocation.Cause
+]
 PARSERS: dict[str, tuple[str, Callable[[Statement], object]]] = {
     "signature-v1": (SIGNATURE.uri, signature.parse),
     "approval-v1": (APPROVAL.uri, approval.parse),
+    "revocation-v1": (REVOCATION.uri, revocation.parse),
     "control-run-v1": (TEST_RESULT.uri, control_run.parse),
 }
 
@@ -172,6 +201,13 @@ BEYOND_A_SCHEMA = {
     "same-key-twice",
     "same-key-in-another-spelling",
     "time-outside-the-years",
+    "instance-unknown",
+    "root-inline-that-is-none",
+    "root-without-a-folder",
+    "revoked-unknown-signer",
+    "threshold-beyond-the-signers",
+    "threshold-that-nobody-can-meet",
+    "log-key-twice",
     "oversized",
 }
 
@@ -204,6 +240,18 @@ GOOD_RELEASE = [
 ]
 GOOD_TRUST = [
     trust_bytes(),
+    trust_bytes(
+        {"pipeline": ["control:scan", "sign", "revoke"], "other": ["sign"]},
+        {
+            "revoked": [
+                {"signer": "other", "cause": "retired", "since": "2026-01-01T00:00:00Z", "reason": "left"},
+                {"identity": "a@example.com", "issuer": "https://issuer.example", "cause": "untrusted"},
+                {"key": "0" * 64, "cause": "compromised"},
+            ],
+            "thresholds": {"sign": 2, "control:scan": 1},
+            "log": {"origin": "example.com/log", "keys": [key("gate").public_key.pem], "required": False},
+        },
+    ),
     trust_bytes({"pipeline": ["control:scan", "sign"]}, pipeline={"not_before": "2026-01-01T00:00:00+02:00"}),
 ]
 

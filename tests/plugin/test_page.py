@@ -108,10 +108,28 @@ def test_evidence_that_was_changed_is_broken(server: AirflowServer, world: Pipel
     file.write_bytes(file.read_bytes().replace(b'"', b"'", 1))
     html = seen(server, page(RED, world.model))
     assert "Evidence was tampered with" in html.text
-    assert "Broken (1)" in html.text
+    assert "Speaks against it (1)" in html.text
     assert raw(RED, changed) not in html.links
     answer = server.client("alice").get(raw(RED, changed))
     assert (answer.status_code, answer.json()["code"]) == (404, "evidence-broken")
+
+
+def test_a_revoked_model_says_so_in_its_first_line(server: AirflowServer, world: PipelineWorld) -> None:
+    world.signed()
+    revocation = world.revoke(world.model.digest)
+    view = asked(server, api(RED, world.model))
+    assert view["status"]["code"] == "artifact-revoked"
+    assert "carol" in view["status"]["text"] and "it leaked" in view["status"]["text"]
+    assert [(item["code"], item["digest"]) for item in view["evidence"]["broken"]] == [("artifact-revoked", revocation)]
+
+
+def test_a_revoked_statement_is_told_among_what_does_not_count(server: AirflowServer, world: PipelineWorld) -> None:
+    digest = world.checked(world.model, "model-scan", Verdict.PASS)
+    world.signed()
+    world.revoke(digest, target="evidence")
+    view = asked(server, api(RED, world.model))
+    assert digest not in [row["evidence"] for row in view["evidence"]["rows"]]
+    assert [(item["code"], item["digest"]) for item in view["evidence"]["refused"]] == [("revoked", digest)]
 
 
 def test_a_forged_verdict_is_refused(server: AirflowServer, world: PipelineWorld) -> None:

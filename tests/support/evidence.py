@@ -19,7 +19,7 @@ from airflow_mlsecops.core.bundle import Bundle
 from airflow_mlsecops.core.digest import Sha256, sha256_bytes
 from airflow_mlsecops.core.findings import Finding, Severity
 from airflow_mlsecops.core.policy import Decision, Dossier, ReleasePolicy, evaluate, gather
-from airflow_mlsecops.core.predicates import approval, control_run, provenance, signature, vsa
+from airflow_mlsecops.core.predicates import approval, control_run, provenance, revocation, signature, vsa
 from airflow_mlsecops.core.report import Report, Verdict
 from airflow_mlsecops.core.signing.file_key import FileKeySigner
 from airflow_mlsecops.core.signing.keys import generate_key
@@ -34,6 +34,7 @@ ROLES: dict[str, list[str]] = {
     "pipeline": ["control", "provenance", "sign"],
     "approvals": ["approve"],
     "gate": ["gate"],
+    "revoker": ["revoke"],
 }
 """The usual signers and what they may sign. ``stranger`` is in no trust policy."""
 
@@ -45,18 +46,26 @@ def key(name: str) -> FileKeySigner:
     return FileKeySigner(pem, origin=name)
 
 
-def trust_bytes(signers: Mapping[str, Sequence[str]] | None = None, **extra: Mapping[str, Any]) -> bytes:
+def trust_bytes(
+    signers: Mapping[str, Sequence[str]] | None = None,
+    sections: Mapping[str, Any] | None = None,
+    **extra: Mapping[str, Any],
+) -> bytes:
     """A trust policy: signer -> roles (the usual ones by default); ``extra`` adds fields to a signer's entry."""
     entries = [
         {"name": name, "public_key": key(name).public_key.pem, "roles": list(roles), **extra.get(name, {})}
         for name, roles in (ROLES if signers is None else signers).items()
     ]
-    return json.dumps({"version": 1, "signers": entries}).encode()
+    return json.dumps({"version": 1, "signers": entries, **(sections or {})}).encode()
 
 
-def trust(signers: Mapping[str, Sequence[str]] | None = None, **extra: Mapping[str, Any]) -> TrustPolicy:
+def trust(
+    signers: Mapping[str, Sequence[str]] | None = None,
+    sections: Mapping[str, Any] | None = None,
+    **extra: Mapping[str, Any],
+) -> TrustPolicy:
     """The same, read."""
-    return TrustPolicy.from_bytes(trust_bytes(signers, **extra))
+    return TrustPolicy.from_bytes(trust_bytes(signers, sections, **extra))
 
 
 def artifact(name: str = "model", kind: Kind = Kind.MODEL, content: bytes = b"") -> Artifact:
@@ -158,6 +167,18 @@ class World:
         expires = None if expires_in is None else self.ago(-expires_in)
         return self.put(approval_statement(self.model, approver, decision, self.ago(age), expires), signer)
 
+    def revoke(
+        self,
+        digest: str,
+        *,
+        target: str = "artifact",
+        cause: str = "untrusted",
+        since: float = 0,
+        signer: str = "revoker",
+    ) -> Sha256:
+        """Withdraw what has this digest."""
+        return self.put(revocation_statement(digest, target, cause, self.ago(since)), signer)
+
     def dossier(self) -> Dossier:
         """All evidence about the model, judged now."""
         return gather(self.store, self.model.identity, self.trust, self.now)
@@ -222,6 +243,23 @@ def approval_statement(
         requested_at=decided_at - timedelta(minutes=1),
         decided_at=decided_at,
         expires_at=expires_at,
+        run=RUN,
+    )
+
+
+def revocation_statement(
+    digest: str, target: str = "artifact", cause: str = "untrusted", since: datetime = NOW
+) -> Statement:
+    """That something was withdrawn."""
+    return revocation.build(
+        revocation.Target(target),
+        f"the {target}",
+        digest,
+        cause=revocation.Cause(cause),
+        reason="it leaked",
+        since=since,
+        by="carol",
+        revoked_at=since,
         run=RUN,
     )
 

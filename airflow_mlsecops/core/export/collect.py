@@ -172,7 +172,9 @@ def _artifact(artifact: Artifact) -> dict[str, object]:
 def _signed(bundle: Bundle | None, trust: TrustPolicy) -> Signed | None:
     """A bundle that counts, if a key signed it."""
     signer = None if bundle is None else trust.signers.get(bundle.key_hint)
-    return None if bundle is None or signer is None else Signed(bundle, signer.name, signer.key)
+    if bundle is None or signer is None or signer.key is None:
+        return None
+    return Signed(bundle, signer.name, signer.key)
 
 
 def _certified(key: str, collector: _Collector, counted: Collection[str]) -> Certified | None:

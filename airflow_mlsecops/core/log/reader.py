@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 
 from airflow_mlsecops.core.errors import EvidenceBrokenError
 from airflow_mlsecops.core.log.checkpoint import CHECKPOINT, Checkpoint, LogTrust
@@ -15,6 +16,8 @@ from airflow_mlsecops.core.log.proof import LogProof
 from airflow_mlsecops.core.log.tiles import WIDTH
 from airflow_mlsecops.core.log.tree import Tree
 from airflow_mlsecops.core.store.backend import Backend
+
+_DIGEST = re.compile(rb"[0-9a-f]{64}")
 
 
 class LogReader:
@@ -111,6 +114,25 @@ class LogReader:
         candidates = [(index, data) for index, data in self.entries(checkpoint) if wanted in data]
         parsed = [(index, Entry.parse(data)) for index, data in candidates]
         return [(index, entry) for index, entry in parsed if subject in entry.subjects]
+
+    def about_all(self, subjects: Collection[str], checkpoint: Checkpoint) -> dict[str, list[tuple[int, Entry]]]:
+        """What :meth:`about` tells of each of several subjects, in one pass over the log.
+
+        Raises:
+            LogBrokenError: if the entries aren't those that the checkpoint signs.
+            LogEntryError: if an entry is none.
+            StoreUnavailableError: if the store can't be reached.
+        """
+        wanted = frozenset(subject.encode() for subject in subjects)
+        found: dict[str, list[tuple[int, Entry]]] = {subject: [] for subject in subjects}
+        for index, data in self.entries(checkpoint):
+            if wanted.isdisjoint(_DIGEST.findall(data)):
+                continue
+            entry = Entry.parse(data)
+            for subject in entry.subjects:
+                if subject in found:
+                    found[subject].append((index, entry))
+        return found
 
 
 _REWRITTEN = "whoever holds the log's key rewrote it, or put an old state back; find out who, and restore it"

@@ -3,6 +3,7 @@
 from airflow_mlsecops.core.predicates.types import (
     APPROVAL,
     PROVENANCE,
+    REVOCATION,
     SIGNATURE,
     TEST_RESULT,
     VERIFICATION_SUMMARY,
@@ -14,6 +15,7 @@ from airflow_mlsecops.core.predicates.types import (
 __all__ = [
     "APPROVAL",
     "PROVENANCE",
+    "REVOCATION",
     "SIGNATURE",
     "TEST_RESULT",
     "VERIFICATION_SUMMARY",

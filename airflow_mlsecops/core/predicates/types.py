@@ -28,8 +28,9 @@ PROVENANCE = PredicateType("https://slsa.dev/provenance/v1", "provenance", "prov
 SIGNATURE = PredicateType(f"{OURS}/signature/v1", "signature", "sign")
 APPROVAL = PredicateType(f"{OURS}/approval/v1", "approval", "approve")
 VERIFICATION_SUMMARY = PredicateType("https://slsa.dev/verification_summary/v1", "verification-summary", "gate")
+REVOCATION = PredicateType(f"{OURS}/revocation/v1", "revocation", "revoke")
 
-_ALL = (TEST_RESULT, PROVENANCE, SIGNATURE, APPROVAL, VERIFICATION_SUMMARY)
+_ALL = (TEST_RESULT, PROVENANCE, SIGNATURE, APPROVAL, VERIFICATION_SUMMARY, REVOCATION)
 _BY_URI = {item.uri: item for item in _ALL}
 _BY_SLUG = {item.slug: item for item in _ALL}
 ROLES = frozenset(item.role for item in _ALL)
