@@ -19,12 +19,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from airflow_mlsecops.core.canonical import canonical_json, strict_json
 from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.errors import ConfigurationError, MlsecopsError, SigningError
+from airflow_mlsecops.core.signing.errors import NO_STAMP, NO_STAMP_ADVICE, SigningUnavailableError, explained
 from airflow_mlsecops.core.signing.keyless_config import check_config
 from airflow_mlsecops.core.signing.keyless_root import SigstoreRoot
 from airflow_mlsecops.core.signing.keyless_token import (
@@ -40,17 +41,8 @@ if TYPE_CHECKING:
     from sigstore.models import Bundle
     from sigstore.sign import SigningContext
 
-_NO_STAMP = "the time-stamping authority gave no time stamp"
-_NO_STAMP_ADVICE = "try again, or ask whoever runs it"
 _RENEW_BEFORE = timedelta(minutes=1)
 _PARAMETERS = {"identity", "issuer", "token", "audience", "log", "instance"}
-
-
-class SigningUnavailableError(SigningError):
-    """The Sigstore instance can't be reached, or is out of order; trying again later can help."""
-
-    code: ClassVar[str] = "signing-unavailable"
-    transient: ClassVar[bool] = True
 
 
 class KeylessSigner:
@@ -107,7 +99,7 @@ class KeylessSigner:
         except MlsecopsError as error:
             raise SigningError(f"the signer gave no usable signature: {error.message}", error.advice) from error
         except Exception as error:
-            raise _explained(error) from error
+            raise explained(error) from error
 
     def _sign_all(self, statements: list[Statement]) -> list[VerifiedKeyless]:
         from sigstore import dsse
@@ -135,7 +127,7 @@ class KeylessSigner:
     def _verified(self, bundle: Bundle, statement: Statement) -> VerifiedKeyless:
         # sigstore-python only warns when the authority gives no time stamp.
         if self._stamped and bundle.verification_material.timestamp_verification_data is None:
-            raise SigningUnavailableError(_NO_STAMP, _NO_STAMP_ADVICE)
+            raise SigningUnavailableError(NO_STAMP, NO_STAMP_ADVICE)
         raw = canonical_json(strict_json(bundle.to_json().encode(), "bundle"))
         verified = verify_keyless(raw, self._root, [self.identity])
         if verified.statement.payload != statement.payload:
@@ -189,26 +181,4 @@ def keyless_signer_from_uri(uri: str) -> KeylessSigner:
         audience=given.get("audience", DEFAULT_AUDIENCE),
         log_version=int(given["log"]) if "log" in given else None,
         public_instance="instance" in given,
-    )
-
-
-def _explained(error: Exception) -> SigningError:
-    """What went wrong, in words; the services' own texts are left where they are, in the traceback."""
-    import requests
-    from sigstore.models import InvalidBundle
-
-    if isinstance(error, InvalidBundle):  # Rekor v2's entry without a stamp: sigstore-python only warned before
-        return SigningUnavailableError(_NO_STAMP, _NO_STAMP_ADVICE)
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, requests.RequestException):
-        cause = cause.__cause__ or cause.__context__
-    if cause is None:
-        return SigningError(f"keyless signing failed: {type(error).__name__}: {error}"[:300], "see the traceback")
-    where = urlsplit(cause.request.url or "").netloc if cause.request is not None else "Sigstore"
-    status = cause.response.status_code if cause.response is not None else None
-    if status is None or status >= 500 or status == 429:
-        answer = "doesn't answer" if status is None else f"answers {status}"
-        return SigningUnavailableError(f"{where} {answer}", "try again; the Sigstore instance may be down")
-    return SigningError(
-        f"{where} refuses with {status}", "see that the instance knows the token's issuer, audience and key"
     )

@@ -13,7 +13,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from airflow_mlsecops.core.errors import ConfigurationError, SigningError, TrustError
-from airflow_mlsecops.core.signing.keyless import KeylessSigner, SigningUnavailableError, keyless_signer_from_uri
+from airflow_mlsecops.core.signing.errors import SigningUnavailableError
+from airflow_mlsecops.core.signing.keyless import KeylessSigner, keyless_signer_from_uri
 from airflow_mlsecops.core.signing.keyless_token import MAX_TOKEN_BYTES, projected_token
 from airflow_mlsecops.core.signing.keyless_verify import KeylessIdentity
 from tests.support import keyless
