@@ -82,12 +82,16 @@ def get_provider_info() -> dict[str, Any]:
                 },
                 "conn-fields": {
                     "evidence_root": _text_field("Evidence store", "A folder, or s3://bucket/prefix"),
-                    "signer": _text_field("Signer", "file:/path/of/private-key.pem"),
+                    "signer": _text_field("Signer", "file:/path/of/private-key.pem, awskms:…, hsm:…, sigstore:…"),
                     "trust_policy": _text_field("Trust policy", "Path of its file, on workers and api-server"),
-                    "aws_conn_id": _text_field("AWS connection", "For S3; empty for boto3's own chain"),
                     "log_origin": _text_field("Evidence log", "Its name, such as example.com/evidence; empty for none"),
                     "log_signer": _text_field("Signer of the log", "Ed25519 or ECDSA P-256; empty for the signer"),
                     "retention": _text_field("Object Lock", "For S3, such as COMPLIANCE:365; empty for none"),
+                    "aws_conn_id": _text_field("AWS connection", "For S3 and KMS; empty for boto3's own chain"),
+                    "sigstore_config": _text_field(
+                        "Sigstore configuration",
+                        "JSON; for URIs with sigstore:connection or sigstore=connection",
+                    ),
                 },
             }
         ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import make_demo_data
 from airflow_stack import AirflowStack, StackError, Terminated
+from demo_keyless import IDENTITY, LoopbackInstance
 from demo_progress import Progress, heading, say, tell_evidence
 
 from airflow_mlsecops.core.clock import utcnow
@@ -124,6 +126,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--approve", action="store_true", help=f"let {APPROVES} approve by REST instead of waiting")
     parser.add_argument("--keep", action="store_true", help="leave Airflow running at the end, until Ctrl-C")
+    parser.add_argument(
+        "--signer",
+        choices=("key", "keyless"),
+        default="key",
+        help="sign with a key made on first use, or keyless with a Sigstore of its own on 127.0.0.1",
+    )
     parser.add_argument("--port", type=int, help="port of Airflow's UI (default: a free one)")
     parser.add_argument(
         "--home", type=Path, default=ROOT / ".demo", help="folder for all that it writes (emptied first)"
@@ -150,9 +158,18 @@ def main(argv: list[str]) -> int:
         data.mkdir()
         make_demo_data.write_clean(data / "digits_clean.csv")
         make_demo_data.write_poisoned(data / "digits_poisoned.csv")
-        heading("Starting Airflow (about 20 s)")
-        stack = AirflowStack(options.home / "airflow", ROOT / "dags", users=USERS, port=options.port, say=say)
-        with stack:
+        with contextlib.ExitStack() as running:
+            environment = {}
+            if options.signer == "keyless":
+                heading("Starting a Sigstore on 127.0.0.1: token issuer, certificate authority, log, time stamps")
+                sigstore = running.enter_context(LoopbackInstance(options.home / "sigstore"))
+                environment = sigstore.deploy(options.home / "airflow" / "mlsecops")
+                say(f"  All tasks sign as {IDENTITY}")
+                say(f"  by issuer {sigstore.issuer}; no key lies anywhere.")
+            heading("Starting Airflow (about 20 s)")
+            home, dags = options.home / "airflow", ROOT / "dags"
+            stack = AirflowStack(home, dags, users=USERS, port=options.port, extra_env=environment, say=say)
+            running.enter_context(stack)
             say(f"  Airflow's UI: {stack.base_url}")
             for user, role in USERS.items():
                 say(f"    log in as {user:<6} ({role}), password {stack.passwords[user]}")

@@ -20,8 +20,7 @@ from airflow_mlsecops.core.manifest import Manifest
 from airflow_mlsecops.core.pinning import Access, pin, recheck, verified_copy
 from airflow_mlsecops.core.predicates import control_run
 from airflow_mlsecops.core.report import Report
-from airflow_mlsecops.core.signing import KeySigner, Signer, signer_from_uri
-from airflow_mlsecops.core.signing.registry import key_signer_from_uri
+from airflow_mlsecops.core.signing import KeySigner, Signer, SignerAccess, key_signer_from_uri, signer_from_uri
 from airflow_mlsecops.core.statement import Statement
 from airflow_mlsecops.core.store import EvidenceStore, open_store
 from airflow_mlsecops.core.trust import TrustPolicy
@@ -38,7 +37,8 @@ class MlsecopsHook(BaseHook):
     """Turns an ``mlsecops`` connection into the core's objects, and does the few steps that every operator shares.
 
     The connection's extra has ``evidence_root``, ``signer``, ``trust_policy``; for the evidence log ``log_origin`` and
-    ``log_signer``; for S3 ``aws_conn_id`` and ``retention``. Its password is the passphrase of the signers' keys.
+    ``log_signer``; for S3 ``aws_conn_id`` and ``retention``, the former also for AWS's key service; for a Sigstore
+    instance ``sigstore_config``. Its password is the passphrase of the signers' keys.
     Without a connection named ``mlsecops_default``, an embedded store and key under ``$AIRFLOW_HOME/mlsecops/`` serve
     for trying out, and say so.
     """
@@ -96,7 +96,19 @@ class MlsecopsHook(BaseHook):
             raise SigningError(
                 f"connection {self.mlsecops_conn_id} names no signer", "add one to its extra where tasks have to sign"
             )
-        return signer_from_uri(self.settings.signer, self.settings.passphrase)
+        return signer_from_uri(self.settings.signer, access=self.signer_access)
+
+    @property
+    def signer_access(self) -> SignerAccess:
+        """What a signer's URI doesn't say: secrets, the AWS connection, the Sigstore configuration."""
+        from airflow_mlsecops.hooks.aws import kms_client
+
+        settings = self.settings
+        return SignerAccess(
+            passphrase=settings.passphrase,
+            kms=lambda region, endpoint: kms_client(settings.aws_conn_id, region, endpoint),
+            sigstore_config=settings.sigstore_config.encode(),
+        )
 
     @cached_property
     def log_signer(self) -> KeySigner:
@@ -112,7 +124,7 @@ class MlsecopsHook(BaseHook):
                 f"connection {self.mlsecops_conn_id} names no signer for the evidence log",
                 "add log_signer to its extra where tasks write evidence",
             )
-        return key_signer_from_uri(uri, self.settings.passphrase)
+        return key_signer_from_uri(uri, access=self.signer_access)
 
     @cached_property
     def trust(self) -> TrustPolicy:

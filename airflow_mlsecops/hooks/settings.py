@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import secrets
@@ -30,11 +31,12 @@ class Settings:
         evidence_root: folder or ``s3://bucket/prefix``.
         signer: URI of the signer; empty where nothing is signed, as on an api-server that only shows evidence.
         trust_policy: path of the trust policy file.
-        aws_conn_id: connection for S3; empty for boto3's own chain.
+        aws_conn_id: connection for S3 and AWS's key service; empty for boto3's own chain.
         log_origin: name of the evidence log to which everything that is written is added; empty for no log.
         log_signer: URI of the signer of the log's checkpoints; empty for the signer.
         retention: what the bucket's Object Lock is asked for, such as ``COMPLIANCE:365``; empty for nothing.
-        passphrase: of the signers' keys; never shown.
+        sigstore_config: client trust configuration, as JSON text; ``connection`` stands for it in a signer's URI.
+        passphrase: of the signers' keys, or the PIN of a token; never shown.
     """
 
     evidence_root: str
@@ -44,6 +46,7 @@ class Settings:
     log_origin: str = ""
     log_signer: str = ""
     retention: str = ""
+    sigstore_config: str = field(default="", repr=False)
     passphrase: str | None = field(default=None, repr=False)
 
     @classmethod
@@ -68,8 +71,14 @@ class Settings:
             log_origin=str(extra.get("log_origin") or ""),
             log_signer=str(extra.get("log_signer") or ""),
             retention=str(extra.get("retention") or ""),
+            sigstore_config=_json_text(extra.get("sigstore_config")),
             passphrase=connection.password or None,
         )
+
+
+def _json_text(value: Any) -> str:
+    """JSON that was written into the extra as it is, or as a text."""
+    return value if isinstance(value, str) else json.dumps(value) if value else ""
 
 
 def embedded_settings(*, make: bool = True) -> Settings:

@@ -2,13 +2,13 @@
 
 ::
 
-    signer = keyless_signer_from_uri(
+    signer = signer_from_uri(
         "sigstore:/etc/mlsecops/sigstore.json"
         "?identity=https://kubernetes.io/namespaces/airflow/serviceaccounts/worker"
         "&issuer=https://kubernetes.default.svc"
         "&token=/var/run/secrets/sigstore/token"
     )
-    signed = signer.sign(statement)  # signed.raw is the bundle
+    bundle = signer.sign(statement)
 
 The instance is always named, by a client trust configuration: the public one would publish what is signed to the whole
 world, and is only used when the URI says ``instance=public``.
@@ -18,20 +18,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import TYPE_CHECKING
 
+from airflow_mlsecops.core.bundle import Bundle as SignedBundle
 from airflow_mlsecops.core.canonical import canonical_json, strict_json
 from airflow_mlsecops.core.clock import utcnow
-from airflow_mlsecops.core.errors import ConfigurationError, MlsecopsError, SigningError
+from airflow_mlsecops.core.errors import MlsecopsError, SigningError
+from airflow_mlsecops.core.signing.base import Signer
+from airflow_mlsecops.core.signing.errors import NO_STAMP, NO_STAMP_ADVICE, SigningUnavailableError, explained
 from airflow_mlsecops.core.signing.keyless_config import check_config
 from airflow_mlsecops.core.signing.keyless_root import SigstoreRoot
 from airflow_mlsecops.core.signing.keyless_token import (
     DEFAULT_AUDIENCE,
     TokenSource,
     identity_token,
-    projected_token,
 )
 from airflow_mlsecops.core.signing.keyless_verify import KeylessIdentity, VerifiedKeyless, verify_keyless
 from airflow_mlsecops.core.statement import Statement
@@ -40,20 +40,10 @@ if TYPE_CHECKING:
     from sigstore.models import Bundle
     from sigstore.sign import SigningContext
 
-_NO_STAMP = "the time-stamping authority gave no time stamp"
-_NO_STAMP_ADVICE = "try again, or ask whoever runs it"
 _RENEW_BEFORE = timedelta(minutes=1)
-_PARAMETERS = {"identity", "issuer", "token", "audience", "log", "instance"}
 
 
-class SigningUnavailableError(SigningError):
-    """The Sigstore instance can't be reached, or is out of order; trying again later can help."""
-
-    code: ClassVar[str] = "signing-unavailable"
-    transient: ClassVar[bool] = True
-
-
-class KeylessSigner:
+class KeylessSigner(Signer):
     """Signs statements with certificates for one identity.
 
     Args:
@@ -87,9 +77,17 @@ class KeylessSigner:
         self._stamped = check_config(config, log_version, public_instance)
         self._root = SigstoreRoot.from_bytes(config)
 
-    def sign(self, statement: Statement) -> VerifiedKeyless:
-        """Sign one statement. See :meth:`sign_all`."""
+    @property
+    def name(self) -> str:
+        """See :attr:`Signer.name`."""
+        return str(self.identity)
+
+    def sign_verified(self, statement: Statement) -> VerifiedKeyless:
+        """Sign one statement, and say what its verification found. See :meth:`sign_all`."""
         return self.sign_all([statement])[0]
+
+    def _bundle(self, statement: Statement) -> SignedBundle:
+        return self.sign_verified(statement).bundle
 
     def sign_all(self, statements: Iterable[Statement]) -> list[VerifiedKeyless]:
         """Sign the statements' exact bytes, with one certificate as long as it lasts.
@@ -107,7 +105,7 @@ class KeylessSigner:
         except MlsecopsError as error:
             raise SigningError(f"the signer gave no usable signature: {error.message}", error.advice) from error
         except Exception as error:
-            raise _explained(error) from error
+            raise explained(error) from error
 
     def _sign_all(self, statements: list[Statement]) -> list[VerifiedKeyless]:
         from sigstore import dsse
@@ -135,7 +133,7 @@ class KeylessSigner:
     def _verified(self, bundle: Bundle, statement: Statement) -> VerifiedKeyless:
         # sigstore-python only warns when the authority gives no time stamp.
         if self._stamped and bundle.verification_material.timestamp_verification_data is None:
-            raise SigningUnavailableError(_NO_STAMP, _NO_STAMP_ADVICE)
+            raise SigningUnavailableError(NO_STAMP, NO_STAMP_ADVICE)
         raw = canonical_json(strict_json(bundle.to_json().encode(), "bundle"))
         verified = verify_keyless(raw, self._root, [self.identity])
         if verified.statement.payload != statement.payload:
@@ -149,66 +147,3 @@ class KeylessSigner:
 
     def __repr__(self) -> str:
         return f"KeylessSigner({self.identity})"
-
-
-def keyless_signer_from_uri(uri: str) -> KeylessSigner:
-    """The signer that a ``sigstore:`` URI names.
-
-    Args:
-        uri: ``sigstore:CONFIG?identity=…&issuer=…&token=FILE``, optionally with ``audience=``, ``log=1`` or ``2``, and
-            ``instance=public``. CONFIG is the path of a client trust configuration.
-
-    Raises:
-        ConfigurationError: if the URI or the configuration is wrong.
-        TrustError: if the configuration's trust root is unusable.
-    """
-    parts = urlsplit(uri)
-    pairs = parse_qsl(parts.query, keep_blank_values=True)
-    given = dict(pairs)
-    missing = {"identity", "issuer", "token"} - set(given)
-    if parts.scheme != "sigstore" or parts.fragment or parts.netloc not in ("", "localhost") or not parts.path:
-        raise ConfigurationError(f"not a signer's URI: {uri[:200]}", "write sigstore:/path/config.json?identity=…")
-    if len(given) != len(pairs) or not set(given) <= _PARAMETERS or missing or not all(given.values()):
-        raise ConfigurationError(
-            f"the sigstore: URI has {sorted(name for name, _ in pairs)}",
-            "expected identity, issuer and token, each once, and at most audience, log and instance",
-        )
-    if given.get("instance", "public") != "public" or given.get("log", "1") not in ("1", "2"):
-        raise ConfigurationError("the sigstore: URI's log must be 1 or 2, and its instance, if given, public")
-    path = Path(unquote(parts.path))
-    try:
-        config = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(
-            f"the Sigstore configuration {path} can't be read: {error.strerror}", "check the signer's URI"
-        ) from error
-    return KeylessSigner(
-        config,
-        projected_token(Path(given["token"])),
-        KeylessIdentity(given["identity"], given["issuer"]),
-        audience=given.get("audience", DEFAULT_AUDIENCE),
-        log_version=int(given["log"]) if "log" in given else None,
-        public_instance="instance" in given,
-    )
-
-
-def _explained(error: Exception) -> SigningError:
-    """What went wrong, in words; the services' own texts are left where they are, in the traceback."""
-    import requests
-    from sigstore.models import InvalidBundle
-
-    if isinstance(error, InvalidBundle):  # Rekor v2's entry without a stamp: sigstore-python only warned before
-        return SigningUnavailableError(_NO_STAMP, _NO_STAMP_ADVICE)
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, requests.RequestException):
-        cause = cause.__cause__ or cause.__context__
-    if cause is None:
-        return SigningError(f"keyless signing failed: {type(error).__name__}: {error}"[:300], "see the traceback")
-    where = urlsplit(cause.request.url or "").netloc if cause.request is not None else "Sigstore"
-    status = cause.response.status_code if cause.response is not None else None
-    if status is None or status >= 500 or status == 429:
-        answer = "doesn't answer" if status is None else f"answers {status}"
-        return SigningUnavailableError(f"{where} {answer}", "try again; the Sigstore instance may be down")
-    return SigningError(
-        f"{where} refuses with {status}", "see that the instance knows the token's issuer, audience and key"
-    )

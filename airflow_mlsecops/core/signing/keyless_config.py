@@ -52,15 +52,14 @@ def check_config(config: bytes, log_version: int | None, public_instance: bool) 
         )
     # 3.
     for url, _ in (*authorities, *logs, *stamps):
-        host = urlsplit(url).hostname or ""
-        if not public_instance and any(host == name or host.endswith(f".{name}") for name in _PUBLIC):
+        if not public_instance and is_public(url):
             raise ConfigurationError(
-                f"{host} belongs to the public Sigstore, where all that is signed becomes public for ever",
+                f"{url} belongs to the public Sigstore, where all that is signed becomes public for ever",
                 "name your own instance, or say instance=public",
             )
     # 4. Whoever reads the token on its way to the authority can be this workload. Time stamps hold no secret.
     for url, _ in (*authorities, *logs):
-        if urlsplit(url).scheme != "https" and not _is_loopback(url):
+        if urlsplit(url).scheme != "https" and not is_loopback(url):
             raise ConfigurationError(f"{url} is not https", "the workload's token is never sent in the clear")
     return bool(stamps)
 
@@ -87,7 +86,14 @@ def _services(signing: Mapping[str, Any], name: str) -> list[tuple[str, int]]:
         raise ConfigurationError(f"the Sigstore configuration's {name} can't be read") from error
 
 
-def _is_loopback(url: str) -> bool:
+def is_public(url: str) -> bool:
+    """Whether a service belongs to the public Sigstore, or to its staging instance."""
+    host = urlsplit(url).hostname or ""
+    return any(host == name or host.endswith(f".{name}") for name in _PUBLIC)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether what is sent there stays on this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

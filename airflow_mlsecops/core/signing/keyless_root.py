@@ -13,12 +13,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
 
 from airflow_mlsecops.core.bundle_material import decode
 from airflow_mlsecops.core.canonical import strict_json
 from airflow_mlsecops.core.clock import from_text, to_text
 from airflow_mlsecops.core.digest import Sha256, sha256_bytes
-from airflow_mlsecops.core.errors import StatementError, TrustError
+from airflow_mlsecops.core.errors import MlsecopsError, StatementError, TrustError
+from airflow_mlsecops.core.signing.keys import PublicKey
 
 if TYPE_CHECKING:
     from sigstore.models import TrustedRoot
@@ -83,11 +88,7 @@ class SigstoreRoot:
             TrustError: if no transparency log has this id, or if nothing of a kind was valid then.
         """
         times = list(times)
-        logs = [item for item in self._document["tlogs"] if log_id in _ids(item)]
-        if not logs:
-            raise TrustError(
-                f"the log {log_id.hex()[:16]}… is not in the Sigstore trust root", "its entries count for nothing here"
-            )
+        logs = self._logs(log_id)
         kinds = {"tlogs": logs, "ctlogs": self._document["ctlogs"]}
         kinds["certificateAuthorities"] = self._document["certificateAuthorities"]
         document = dict(self._document)
@@ -97,6 +98,33 @@ class SigstoreRoot:
                 moments = ", ".join(to_text(moment) for moment in times)
                 raise TrustError(f"none of the trust root's {name} was valid at {moments}", "it was signed too late")
         return _sigstore_root(document)
+
+    def log_key(self, log_id: bytes, times: Iterable[datetime]) -> tuple[str, PublicKey]:
+        """The log with this id: the name with which it signs its checkpoints (its host), and its key.
+
+        Raises:
+            TrustError: if no log has this id, or its key can't be used, or wasn't valid at all those times.
+        """
+        times = list(times)
+        log = self._logs(log_id)[0]
+        if not _valid(log, times):
+            moments = ", ".join(to_text(moment) for moment in times)
+            raise TrustError(f"the trust root's key of the log wasn't valid at {moments}", "it was signed too late")
+        try:
+            der = decode(log["publicKey"]["rawBytes"], "log's key")
+            return urlsplit(str(log["baseUrl"])).netloc, PublicKey.of(serialization.load_der_public_key(der))
+        except (MlsecopsError, KeyError, TypeError, ValueError, UnsupportedAlgorithm) as error:
+            raise TrustError(
+                "a log in the Sigstore trust root has no usable name or key", "fetch it again from its instance"
+            ) from error
+
+    def _logs(self, log_id: bytes) -> list[Mapping[str, Any]]:
+        logs = [item for item in self._document["tlogs"] if log_id in _ids(item)]
+        if not logs:
+            raise TrustError(
+                f"the log {log_id.hex()[:16]}… is not in the Sigstore trust root", "its entries count for nothing here"
+            )
+        return logs
 
 
 def _sigstore_root(document: Mapping[str, Any]) -> TrustedRoot:

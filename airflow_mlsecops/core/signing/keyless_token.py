@@ -6,11 +6,13 @@ is read again for every certificate, and never logged, quoted or kept.
 
 from __future__ import annotations
 
+import importlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_mlsecops.core.errors import SigningError
+from airflow_mlsecops.core.errors import ConfigurationError, SigningError
 
 if TYPE_CHECKING:
     from sigstore.oidc import IdentityToken
@@ -41,6 +43,51 @@ def projected_token(path: Path) -> TokenSource:
         except UnicodeDecodeError:
             # Not chained: the codec's error carries the file's content.
             raise SigningError(f"the workload's token {path} is not text", "it is no token") from None
+
+    return read
+
+
+def environment_token(name: str) -> TokenSource:
+    """The token in an environment variable: for platforms that set one for every job. It isn't renewed."""
+
+    def read() -> str:
+        token = os.environ.get(name, "").strip()
+        if not token:
+            raise SigningError(
+                f"the environment variable {name} has no token", "set it for the worker, or project a token file"
+            )
+        return token
+
+    return read
+
+
+def called_token(target: str) -> TokenSource:
+    """The token that a function of this installation returns.
+
+    DANGER: whoever writes the signer's URI chooses code that runs in the worker, with the worker's rights. Who may
+    write connections can do so.
+
+    Args:
+        target: ``package.module:function``, without arguments.
+
+    Raises:
+        ConfigurationError: if it isn't written like that.
+    """
+    module, separator, function = target.partition(":")
+    if not separator or not all(part.isidentifier() for part in (*module.split("."), function)):
+        raise ConfigurationError(f"token_callable {target[:100]!r} names no function", "write package.module:function")
+
+    def read() -> str:
+        try:
+            token = getattr(importlib.import_module(module), function)()
+        except Exception as error:
+            # Not chained: its text may quote the token.
+            raise SigningError(
+                f"the token's function {target} failed with {type(error).__name__}", "call it on a worker to see why"
+            ) from None
+        if not isinstance(token, str):
+            raise SigningError(f"the token's function {target} returned {type(token).__name__}, expected text")
+        return token.strip()
 
     return read
 

@@ -121,7 +121,7 @@ def verify_keyless(raw: bytes, root: SigstoreRoot, allowed: Collection[KeylessId
         raise StatementError("expected a certificate and its log entry as verification material")
     # 3.
     full = root.full()
-    times = [_stamp_time(stamp, bundle.signature, full) for stamp in bundle.timestamps]
+    times = [stamp_time(stamp, bundle.signature, full) for stamp in bundle.timestamps]
     if bundle.entry.integrated_time is not None:
         times.append(bundle.entry.integrated_time)  # its promise is verified in step 5
     # 4.
@@ -189,8 +189,12 @@ def _verify_with_sigstore(bundle: Bundle, root: TrustedRoot, policy: _Allowed) -
         ) from error
 
 
-def _stamp_time(stamp: bytes, signature: bytes, root: TrustedRoot) -> datetime:
-    """The time in an RFC 3161 stamp over ``signature``, by an authority that was valid at that time."""
+def stamp_time(stamp: bytes, signature: bytes, root: TrustedRoot) -> datetime:
+    """The time in an RFC 3161 stamp over ``signature``, by an authority that was valid at that time.
+
+    Raises:
+        SignatureError: if it is malformed, over something else, or by nobody of the trust root.
+    """
     from rfc3161_client import VerifierBuilder, decode_timestamp_response
 
     try:

@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from airflow_mlsecops.core.signing.keyless import keyless_signer_from_uri
+from airflow_mlsecops.core.signing.keyless_uri import keyless_signer_from_uri
 from tests.support import keyless
 from tests.support.loopback_sigstore import LoopbackSigstore
 from tests.support.loopback_sigstore.merkle import MerkleTree, leaf_hash, node_hash
@@ -115,7 +115,7 @@ def test_certificate_ends_with_its_scts(sigstore: LoopbackSigstore) -> None:
 @pytest.mark.parametrize("log_version", [1, 2])
 def test_log_takes_only_what_verifies(rogue: LoopbackSigstore, log_version: int) -> None:
     url = f"{rogue.url(f'rekor-v{log_version}')}/api/v{log_version}/log/entries"
-    bundle = json.loads(keyless.signer(rogue, log_version).sign(keyless.statement()).raw)
+    bundle = json.loads(keyless.signer(rogue, log_version).sign_verified(keyless.statement()).raw)
     certificate = bundle["verificationMaterial"]["certificate"]["rawBytes"]
     envelope = bundle["dsseEnvelope"]
     envelope["signatures"][0]["sig"] = keyless.edited(envelope["signatures"][0]["sig"], keyless.flipped)
@@ -137,7 +137,7 @@ def test_log_takes_only_what_verifies(rogue: LoopbackSigstore, log_version: int)
 
 
 def test_log_v1_says_no_to_the_same_entry_again(rogue: LoopbackSigstore) -> None:
-    signed = keyless.signer(rogue, 1).sign(keyless.statement())
+    signed = keyless.signer(rogue, 1).sign_verified(keyless.statement())
     url = f"{rogue.url('rekor-v1')}/api/v1/log"
     _, answer = ask(f"{url}/entries?logIndex=0")
     (entry,) = json.loads(answer).values()
@@ -175,7 +175,7 @@ def test_as_a_process(tmp_path: Path) -> None:
             signer = keyless_signer_from_uri(
                 f"sigstore:{home}/rekor-v2.json?identity={keyless.IDENTITY}&issuer={issuer}&token={token}"
             )
-            assert signer.sign(keyless.statement()).signer.issuer == issuer
+            assert signer.sign_verified(keyless.statement()).signer.issuer == issuer
         finally:
             process.send_signal(signal.SIGTERM)
         assert process.wait() == 0

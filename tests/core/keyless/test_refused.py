@@ -268,7 +268,9 @@ def test_spoilt(cases: dict[str, Case], kind: str, spoilt: Spoilt) -> None:
 )
 def test_part_of_another_bundle(sigstore: LoopbackSigstore, cases: dict[str, Case], kind: str, part: str) -> None:
     case = cases[kind]
-    other = keyless.signer(sigstore, 2 if kind == "v2" else 1, kind != "v1-promise-only").sign(keyless.statement())
+    other = keyless.signer(sigstore, 2 if kind == "v2" else 1, kind != "v1-promise-only").sign_verified(
+        keyless.statement()
+    )
     bundle = case.bundle
     material = keyless.Case(other, case.root, case.worker).bundle["verificationMaterial"]
     bundle["verificationMaterial"][part] = material[part]

@@ -14,9 +14,9 @@ import pytest
 from cryptography import x509
 
 from airflow_mlsecops.core.bundle import Bundle
-from airflow_mlsecops.core.signing.keyless import keyless_signer_from_uri
 from airflow_mlsecops.core.signing.keyless_root import SigstoreRoot
 from airflow_mlsecops.core.signing.keyless_token import projected_token
+from airflow_mlsecops.core.signing.keyless_uri import keyless_signer_from_uri
 from airflow_mlsecops.core.signing.keyless_verify import KeylessIdentity, verify_keyless
 from tests.support import keyless
 from tests.support.loopback_sigstore import LoopbackSigstore
@@ -91,10 +91,10 @@ def test_projected_token_is_read_again_for_every_certificate(sigstore: LoopbackS
     assert path.stat().st_mode & 0o777 == 0o600
     first = KeylessIdentity("https://first.test/workload", sigstore.issuer.url)
     signer = keyless.signer(sigstore, 1, token=projected_token(path), identity=first)
-    assert signer.sign(keyless.statement()).signer == first
+    assert signer.sign_verified(keyless.statement()).signer == first
     sigstore.issuer.project("https://second.test/workload", path)
     with pytest.raises(Exception, match=r"second\.test"):
-        signer.sign(keyless.statement())
+        signer.sign_verified(keyless.statement())
 
 
 def test_verified_email_is_an_identity(sigstore: LoopbackSigstore) -> None:
@@ -103,7 +103,7 @@ def test_verified_email_is_an_identity(sigstore: LoopbackSigstore) -> None:
     signer = keyless.signer(
         sigstore, 2, token=lambda: sigstore.issuer.mint("some-opaque-id", claims=claims), identity=alice
     )
-    assert signer.sign(keyless.statement()).signer == alice
+    assert signer.sign_verified(keyless.statement()).signer == alice
 
 
 @pytest.mark.parametrize("log_version", [1, 2])
@@ -118,7 +118,7 @@ def test_uri_names_instance_token_and_identity(sigstore: LoopbackSigstore, tmp_p
         f"sigstore:{quote(str(config))}?identity={quote(keyless.IDENTITY)}&issuer={quote(sigstore.issuer.url)}"
         f"&token={tmp_path}/token&audience=sigstore&log={log_version}"
     )
-    signed = signer.sign(keyless.statement())
+    signed = signer.sign_verified(keyless.statement())
     assert signed.entry.log_version == log_version
     assert signed.signer == keyless.worker(sigstore)
 
@@ -131,7 +131,7 @@ def test_same_folder_is_the_same_instance(tmp_path: Path) -> None:
         assert second.trusted_root() == root
         assert second.rekor_v1.log.checkpoint().split("\n")[:3] == head
         verify_keyless(raw, keyless.to_root(second.trusted_root()), [keyless.worker(second)])
-        again = keyless.signer(second, 1).sign(keyless.statement())
+        again = keyless.signer(second, 1).sign_verified(keyless.statement())
         assert again.entry.index == 1
 
 

@@ -13,8 +13,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from airflow_mlsecops.core.errors import ConfigurationError, SigningError, TrustError
-from airflow_mlsecops.core.signing.keyless import KeylessSigner, SigningUnavailableError, keyless_signer_from_uri
+from airflow_mlsecops.core.signing.errors import SigningUnavailableError
+from airflow_mlsecops.core.signing.keyless import KeylessSigner
 from airflow_mlsecops.core.signing.keyless_token import MAX_TOKEN_BYTES, projected_token
+from airflow_mlsecops.core.signing.keyless_uri import keyless_signer_from_uri
 from airflow_mlsecops.core.signing.keyless_verify import KeylessIdentity
 from tests.support import keyless
 from tests.support.loopback_sigstore import LoopbackSigstore
@@ -26,7 +28,7 @@ def refused_token(sigstore: LoopbackSigstore, token: str, asks_the_authority: bo
     """Sign with this token; returns the refusal, which must not quote it."""
     before = sigstore.listeners["fulcio"].requests
     with pytest.raises(SigningError) as caught:
-        keyless.signer(sigstore, 2, token=lambda: token).sign(keyless.statement())
+        keyless.signer(sigstore, 2, token=lambda: token).sign_verified(keyless.statement())
     assert sigstore.listeners["fulcio"].requests - before == int(asks_the_authority)
     assert not caught.value.transient
     error: BaseException | None = caught.value
@@ -94,7 +96,7 @@ def test_authority_whose_ct_log_is_not_trusted(rogue: LoopbackSigstore) -> None:
     signer = keyless.signer(rogue, 2)
     rogue.fulcio.ct_key = ec.generate_private_key(ec.SECP256R1())
     with pytest.raises(SigningError, match="SCT"):
-        signer.sign(keyless.statement())
+        signer.sign_verified(keyless.statement())
     assert rogue.rekor_v2.log.get(0) is None, "nothing may be logged with such a certificate"
 
 
@@ -103,20 +105,20 @@ def test_log_that_is_not_trusted(rogue: LoopbackSigstore, sigstore: LoopbackSigs
     config["trustedRoot"]["tlogs"] = sigstore.trusted_root()["tlogs"]
     signer = KeylessSigner(keyless.to_bytes(config), lambda: rogue.issuer.mint(keyless.SUBJECT), keyless.worker(rogue))
     with pytest.raises(SigningError, match="not in the Sigstore trust root"):
-        signer.sign(keyless.statement())
+        signer.sign_verified(keyless.statement())
 
 
 def test_time_that_does_not_fit_the_certificate(rogue: LoopbackSigstore) -> None:
     rogue.clocks["tsa"].offset = timedelta(hours=1)
     with pytest.raises(SigningError, match="certificate"):
-        keyless.signer(rogue, 2).sign(keyless.statement())
+        keyless.signer(rogue, 2).sign_verified(keyless.statement())
 
 
 @pytest.mark.parametrize("log_version", [1, 2])
 def test_stamp_authority_out_of_order(rogue: LoopbackSigstore, log_version: int) -> None:
     rogue.tsa.broken = True
     with pytest.raises(SigningUnavailableError, match="gave no time stamp"):
-        keyless.signer(rogue, log_version).sign(keyless.statement())
+        keyless.signer(rogue, log_version).sign_verified(keyless.statement())
 
 
 @pytest.mark.parametrize(
@@ -125,7 +127,7 @@ def test_stamp_authority_out_of_order(rogue: LoopbackSigstore, log_version: int)
 def test_service_that_is_down_can_be_tried_again(rogue: LoopbackSigstore, service: str, message: str) -> None:
     rogue.listeners[service].close()
     with pytest.raises(SigningUnavailableError, match=message) as caught:
-        keyless.signer(rogue, 2).sign(keyless.statement())
+        keyless.signer(rogue, 2).sign_verified(keyless.statement())
     assert caught.value.transient
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
@@ -278,4 +280,4 @@ def test_services_as_text_in_errors(sigstore: LoopbackSigstore) -> None:
         KeylessIdentity(keyless.IDENTITY, sigstore.issuer.url),
     )
     with pytest.raises(SigningError, match="refuses with 404"):
-        signer.sign(keyless.statement())
+        signer.sign_verified(keyless.statement())

@@ -30,11 +30,16 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="SUBJECT=FILE",
         help="keep a token of this subject in this file (may be repeated)",
     )
+    parser.add_argument(
+        "--until-stdin-closes", action="store_true", help="also stop when standard input ends, as with its parent"
+    )
     options = parser.parse_args(arguments)
     workloads = [_workload(item, parser) for item in options.workload]
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    if options.until_stdin_closes:
+        threading.Thread(target=_stop_at_end, args=(stop,), daemon=True).start()
     with LoopbackSigstore(options.home) as sigstore:
         sigstore.write_configuration()
         ready = False
@@ -47,6 +52,11 @@ def main(arguments: list[str] | None = None) -> int:
                 ready = True
             stop.wait(_RENEW_SECONDS)
     return 0
+
+
+def _stop_at_end(stop: threading.Event) -> None:
+    sys.stdin.read()
+    stop.set()
 
 
 def _workload(text: str, parser: argparse.ArgumentParser) -> tuple[str, Path]:

@@ -10,13 +10,13 @@ import base64
 import binascii
 import hashlib
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import rfc8785
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 
 from tests.support.loopback_sigstore.log import Inclusion, Log
 from tests.support.loopback_sigstore.web import Clock, RefusedError, Request, Response, Route
@@ -138,8 +138,8 @@ def _hashedrekord_body(spec: Any) -> bytes:
     content, digest = spec["signature"]["content"], spec["data"]["hash"]
     if digest["algorithm"] != "sha256":
         raise ValueError("only sha256")
-    certificate = x509.load_pem_x509_certificate(_decode(spec["signature"]["publicKey"]["content"]))
-    _verify(certificate, _decode(content), bytes.fromhex(digest["value"]))
+    key = _pem_key(_decode(spec["signature"]["publicKey"]["content"]))
+    _verify(key, _decode(content), bytes.fromhex(digest["value"]))
     return rfc8785.dumps({"apiVersion": "0.0.1", "kind": "hashedrekord", "spec": spec})
 
 
@@ -151,8 +151,7 @@ def _dsse_body(spec: Any) -> bytes:
     encoded = b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
     signatures = []
     for item, verifier in zip(envelope["signatures"], proposed["verifiers"], strict=True):
-        certificate = x509.load_pem_x509_certificate(_decode(verifier))
-        _verify(certificate, _decode(item["sig"]), hashlib.sha256(encoded).digest())
+        _verify_message(_pem_key(_decode(verifier)), _decode(item["sig"]), encoded)
         signatures.append({"signature": item["sig"], "verifier": verifier})
     entry: dict[str, Any] = {
         "envelopeHash": {"algorithm": "sha256", "value": hashlib.sha256(proposed["envelope"].encode()).hexdigest()},
@@ -165,19 +164,72 @@ def _dsse_body(spec: Any) -> bytes:
 def _hashedrekord_v2_body(request: Any) -> bytes:
     signature, digest = request["signature"], _decode(request["digest"])
     verifier = signature["verifier"]
-    if verifier["keyDetails"] != "PKIX_ECDSA_P256_SHA_256":
-        raise ValueError(f"unsupported key {verifier['keyDetails']}")
-    certificate = x509.load_der_x509_certificate(_decode(verifier["x509Certificate"]["rawBytes"]))
-    _verify(certificate, _decode(signature["content"]), digest)
-    spec = {"data": {"algorithm": "SHA2_256", "digest": request["digest"]}, "signature": signature}
+    details = verifier["keyDetails"]
+    key: Any
+    if "x509Certificate" in verifier:
+        key = x509.load_der_x509_certificate(_decode(verifier["x509Certificate"]["rawBytes"])).public_key()
+    else:
+        key = serialization.load_der_public_key(_decode(verifier["publicKey"]["rawBytes"]))
+    if details not in _V2_KEYS or _V2_KEYS[details].kind != _kind(key):
+        raise ValueError(f"unsupported key {details}")
+    _verify(key, _decode(signature["content"]), digest)
+    spec = {"data": {"algorithm": _V2_KEYS[details].hash, "digest": request["digest"]}, "signature": signature}
     return rfc8785.dumps({"apiVersion": "0.0.2", "kind": "hashedrekord", "spec": {"hashedRekordV002": spec}})
 
 
-def _verify(certificate: x509.Certificate, signature: bytes, digest: bytes) -> None:
-    key = certificate.public_key()
-    if not isinstance(key, ec.EllipticCurvePublicKey):
-        raise ValueError("only ECDSA keys")
-    key.verify(signature, digest, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
+class _V2Key(NamedTuple):
+    kind: str
+    hash: str
+
+
+_V2_KEYS = {
+    "PKIX_ECDSA_P256_SHA_256": _V2Key("secp256r1", "SHA2_256"),
+    "PKIX_ECDSA_P384_SHA_384": _V2Key("secp384r1", "SHA2_384"),
+    "PKIX_ECDSA_P521_SHA_512": _V2Key("secp521r1", "SHA2_512"),
+    "PKIX_RSA_PKCS1V15_3072_SHA256": _V2Key("rsa3072", "SHA2_256"),
+    "PKIX_RSA_PKCS1V15_4096_SHA256": _V2Key("rsa4096", "SHA2_256"),
+}
+"""Keys that sign a digest. Plain Ed25519 signs messages, and can't be in a hashedrekord entry."""
+
+_DIGESTS: dict[int, hashes.HashAlgorithm] = {32: hashes.SHA256(), 48: hashes.SHA384(), 64: hashes.SHA512()}
+_CURVES: dict[str, hashes.HashAlgorithm] = {
+    "secp256r1": hashes.SHA256(),
+    "secp384r1": hashes.SHA384(),
+    "secp521r1": hashes.SHA512(),
+}
+
+
+def _kind(key: Any) -> str:
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return key.curve.name
+    return f"rsa{key.key_size}" if isinstance(key, rsa.RSAPublicKey) else type(key).__name__
+
+
+def _pem_key(pem: bytes) -> Any:
+    """The key of a PEM certificate, or a PEM key."""
+    if b"BEGIN CERTIFICATE" in pem:
+        return x509.load_pem_x509_certificate(pem).public_key()
+    return serialization.load_pem_public_key(pem)
+
+
+def _verify(key: Any, signature: bytes, digest: bytes) -> None:
+    algorithm = utils.Prehashed(_DIGESTS[len(digest)])
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        key.verify(signature, digest, ec.ECDSA(algorithm))
+    elif isinstance(key, rsa.RSAPublicKey):
+        key.verify(signature, digest, padding.PKCS1v15(), algorithm)
+    else:
+        raise ValueError(f"{_kind(key)} doesn't sign digests")
+
+
+def _verify_message(key: Any, signature: bytes, message: bytes) -> None:
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        key.verify(signature, message)
+        return
+    algorithm = _CURVES[key.curve.name] if isinstance(key, ec.EllipticCurvePublicKey) else hashes.SHA256()
+    digest = hashes.Hash(algorithm)
+    digest.update(message)
+    _verify(key, signature, digest.finalize())
 
 
 def _decode(text: str) -> bytes:
