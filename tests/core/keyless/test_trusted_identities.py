@@ -26,7 +26,7 @@ from tests.support.loopback_sigstore import LoopbackSigstore
 @pytest.fixture(scope="session")
 def signed(sigstore: LoopbackSigstore) -> Bundle:
     statement = signature.build(artifact(), signed_at=utcnow(), evidence=[], run=RUN)
-    return keyless.signer(sigstore, 2).sign(statement).bundle
+    return keyless.signer(sigstore, 2).sign(statement)
 
 
 def _document(sigstore: LoopbackSigstore, signer: dict[str, Any] | None = None, **sections: Any) -> dict[str, Any]:
