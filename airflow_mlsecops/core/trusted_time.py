@@ -24,8 +24,12 @@ def signed_by(bundle: Bundle, trust: TrustPolicy) -> tuple[TrustedSigner, dateti
     if signer.key is None:
         raise TrustError(f"signer {signer.name} has no key", "it signs with certificates only")
     signer.key.verify(bundle.signature, pre_authentication_encoding(bundle.statement.payload))
-    # A log entry or a time stamp beside a key's signature counts for no time unless it is verified against the
-    # instance that the signer names; whatever isn't verified is judged now, which is the stricter answer.
+    if signer.sigstore and (bundle.entry is not None or bundle.timestamps):
+        from airflow_mlsecops.core.signing.attached import verify_attached
+
+        return signer, max(verify_attached(bundle, trust.sigstore[signer.sigstore], signer.key))
+    # Without an instance that the signer's entry names, what stands beside the signature counts for no time: it is
+    # judged now, which is the stricter answer.
     return signer, None
 
 

@@ -109,11 +109,14 @@ def _make_key(home: Path, key: Path, trust: Path) -> None:
     """Make key and trust policy; of several tasks that start at once, the first one's key wins for all."""
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+    from airflow_mlsecops.core.log import LogTrust
+
     pem, _ = generate_key()
     _create_once(key, pem, 0o600)
     winner: Any = load_pem_private_key(key.read_bytes(), None)
     public = PublicKey.of(winner.public_key())
-    _create_once(trust, trust_document("embedded", public, EMBEDDED_ROLES).encode(), 0o644)
+    log_trust = LogTrust(EMBEDDED_LOG, (public,))
+    _create_once(trust, trust_document("embedded", public, EMBEDDED_ROLES, log=log_trust).encode(), 0o644)
 
 
 def _create_once(path: Path, data: bytes, mode: int) -> None:

@@ -16,6 +16,7 @@ from airflow_mlsecops.core.errors import MlsecopsError, RevokedError, SignatureE
 from airflow_mlsecops.core.evidence import verify_bundle
 from airflow_mlsecops.core.predicates import signature
 from airflow_mlsecops.core.predicates.revocation import identity_digest
+from airflow_mlsecops.core.signing.attach import LoggedKeySigner
 from airflow_mlsecops.core.trust import TrustPolicy
 from airflow_mlsecops.core.verification import verify_signature
 from tests.support import keyless
@@ -159,3 +160,17 @@ def test_an_identity_stands_once_and_an_instance_too(sigstore: LoopbackSigstore)
         twice = {**document, section: [*document[section], {**document[section][0]}]}
         with pytest.raises(MlsecopsError, match="twice"):
             TrustPolicy.from_bytes(json.dumps(twice).encode())
+
+
+def test_a_key_has_a_trusted_time_only_where_its_signer_names_the_instance(sigstore: LoopbackSigstore) -> None:
+    config = keyless.to_bytes(sigstore.client_trust_config(2, True))
+    bundle = LoggedKeySigner(key("pipeline"), config).sign(
+        signature.build(artifact(), signed_at=utcnow(), evidence=[], run=RUN)
+    )
+    entry = {"name": "k", "public_key": key("pipeline").public_key.pem, "roles": ["sign"]}
+    plain = TrustPolicy.from_bytes(json.dumps(_document(sigstore) | {"signers": [entry]}).encode())
+    named = TrustPolicy.from_bytes(
+        json.dumps(_document(sigstore) | {"signers": [entry | {"sigstore": "here"}]}).encode()
+    )
+    assert verify_bundle(bundle, plain, utcnow()).trusted_time is None
+    assert verify_bundle(bundle, named, utcnow()).trusted_time is not None
