@@ -36,9 +36,11 @@ def sweep(
     labels: NDArray[Any],
     thresholds: NDArray[np.float64],
     confident: NDArray[np.int64],
+    above: NDArray[np.int64],
     flags: NDArray[np.uint8],
+    nearness: NDArray[np.uint8],
 ) -> tuple[int, int]:
-    """See :func:`airflow_mlsecops.core.poisoning.engine.kernels.sweep`."""
+    """See :func:`airflow_mlsecops.core.poisoning.engine.kernels.sweep`; ``above`` and ``nearness`` aren't needed here."""
     bad, errors, step = 0, 0, max(STEP_CELLS // probabilities.shape[1], 1)
     for begin in range(0, len(labels), step):
         part = slice(begin, begin + step)

@@ -36,6 +36,8 @@ class Plan:
         prune: (K * K + 2,) how many rows are taken of each group, the ones with the greatest value first.
             Group ``s * K + j``, j != s: rows labelled s, by p(j) - p(s). Group ``s * K + s``: rows labelled s, by
             -p(s). The last two: all rows, by minus self-confidence and by minus normalized margin.
+        above: (K, K) rows by given label and by each class more probable by 2e-6, where that was counted: all of
+            them are moved, and no row that isn't moved has such a margin. It tells where a search may begin.
     """
 
     counts: NDArray[np.int64]
@@ -44,6 +46,7 @@ class Plan:
     joint: NDArray[np.int64]
     errors: int
     prune: NDArray[np.int64]
+    above: NDArray[np.int64] | None = None
 
 
 def thresholds_of(sums: list[int], counts: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -68,6 +71,7 @@ def plan_of(
     confident: NDArray[np.int64],
     errors: int,
     filters: tuple[str, ...],
+    above: NDArray[np.int64] | None = None,
 ) -> Plan:
     """Calibrate the joint and say how many rows each filter takes of each group."""
     import numpy as np
@@ -87,7 +91,7 @@ def plan_of(
     np.clip(squares, 0, counts[:, None], out=squares)
     prune[-2] = errors if "low_self_confidence" in filters else 0
     prune[-1] = errors if "low_normalized_margin" in filters else 0
-    return Plan(counts, thresholds, confident, joint, errors, prune)
+    return Plan(counts, thresholds, confident, joint, errors, prune, above)
 
 
 def calibrated(confident: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:

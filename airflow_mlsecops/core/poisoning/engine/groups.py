@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from airflow_mlsecops.core.poisoning.engine.sources import Chunk
 
 
+MARGIN = 2e-6
+"""Twice the tolerance: what is counted as ``above``."""
+
+
 class Groups(Protocol):
     """Collects candidates from chunks, in any order, from any number of collectors."""
 
@@ -29,15 +33,22 @@ class Groups(Protocol):
 class CompiledGroups:
     """Buffers with room for twice what is kept; a full one is cut by quickselect."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, nearness: NDArray[np.uint8]) -> None:
         import numpy as np
 
+        self._nearness = nearness
         self._limits = plan.prune
         self._starts = places(plan.prune, plan.counts)
         self._fill = np.zeros(len(plan.prune), dtype=np.int64)
         wanted = plan.prune > 0
-        self._cut_value = np.where(wanted, -np.inf, np.inf)
+        self._cut_value = np.where(plan.prune > 0, -np.inf, np.inf)
         self._cut_key = np.full(len(plan.prune), np.iinfo(np.int64).max)
+        if plan.above is not None:  # enough rows lie above this margin, so none below it is taken
+            enough = (plan.prune > 0)[:-2] & (plan.above.ravel() >= plan.prune[:-2])
+            enough[:: len(plan.counts) + 1] = False
+            self._cut_value[:-2][enough], self._cut_key[:-2][enough] = MARGIN, -1
+        self._screen = self._cut_value[:-2].reshape(len(plan.counts), -1).copy()
+        np.fill_diagonal(self._screen, np.inf)
         room = int(self._starts[-1])
         self._values, self._rows, self._ids = np.empty(room), np.empty(room, np.int64), np.empty(room, np.int64)
 
@@ -45,43 +56,30 @@ class CompiledGroups:
         """See :class:`Groups`."""
         import numpy as np
 
-        collect = compiled()["collect"]
-        keys = np.empty(0, np.int64) if chunk.keys is None else chunk.keys
-        begin, full = 0, 0
-        while full >= 0:
-            begin, full = collect(
-                chunk.probabilities,
-                chunk.labels,
-                keys,
-                first,
-                begin,
-                self._starts,
-                self._fill,
-                self._cut_value,
-                self._cut_key,
-                self._values,
-                self._rows,
-                self._ids,
-            )
-            if full >= 0:
-                self._cut(full)
-
-    def _cut(self, group: int) -> None:
-        begin, keep = int(self._starts[group]), int(self._limits[group])
-        end = begin + int(self._fill[group])
-        if end - begin <= keep:
-            return
-        compiled()["select"](self._values, self._rows, self._ids, begin, end, keep)
-        self._fill[group] = keep
-        last = begin + keep - 1  # quickselect leaves the last one that is kept at its place
-        self._cut_value[group], self._cut_key[group] = self._values[last], self._ids[last]
+        compiled()["collect"](
+            chunk.probabilities,
+            chunk.labels,
+            self._nearness[first : first + len(chunk.labels)],
+            np.empty(0, np.int64) if chunk.keys is None else chunk.keys,
+            first,
+            self._limits,
+            self._starts,
+            self._fill,
+            self._cut_value,
+            self._cut_key,
+            self._screen,
+            self._values,
+            self._rows,
+            self._ids,
+        )
 
     def taken(self) -> list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
         """See :class:`Groups`."""
-        kept = []
-        for group, (start, fill) in enumerate(zip(self._starts[:-1], self._fill, strict=True)):
-            self._cut(group)
-            part = slice(start, start + min(fill, self._fill[group]))
+        select, kept = compiled()["select"], []
+        for start, fill, limit in zip(self._starts[:-1].tolist(), self._fill.tolist(), self._limits.tolist(), strict=True):
+            if fill > limit:
+                select(self._values, self._rows, self._ids, start, start + fill, limit)
+            part = slice(start, start + min(fill, limit))
             kept.append((self._values[part], self._rows[part], self._ids[part]))
         return kept
 

@@ -18,7 +18,7 @@ from airflow_mlsecops.core.poisoning.engine import array_passes
 from airflow_mlsecops.core.poisoning.engine.calibration import TOLERANCE, Plan, plan_of, thresholds_of
 from airflow_mlsecops.core.poisoning.engine.filters import BIT, DEFAULT_FILTER, MOVED, Issues, checked_filters
 from airflow_mlsecops.core.poisoning.engine.groups import ArrayGroups, CompiledGroups, Groups, merged
-from airflow_mlsecops.core.poisoning.engine.kernels import compiled
+from airflow_mlsecops.core.poisoning.engine.kernels import compiled, compiled_sweep
 from airflow_mlsecops.core.poisoning.engine.sources import ArraySource, Source
 
 if TYPE_CHECKING:
@@ -67,10 +67,10 @@ def find_issues_in(
         raise DataError(f"{source.rows} rows of {source.classes} classes can't be judged", "expected 2 of each")
     spans = _spans(source.rows, threads)
     counts, thresholds = _thresholds(source, chosen, spans)
-    flags = np.zeros(source.rows, dtype=np.uint8)
-    plan = _counted(source, chosen, spans, counts, thresholds, flags, wanted)
+    flags, nearness = np.zeros(source.rows, dtype=np.uint8), np.empty(source.rows, dtype=np.uint8)
+    plan = _counted(source, chosen, spans, counts, thresholds, (flags, nearness), wanted)
     if plan.prune.any():
-        _pruned(source, chosen, spans, plan, flags)
+        _pruned(source, chosen, spans, plan, (flags, nearness))
     _finish(flags, wanted)
     return Issues(wanted, flags, _keys(source), plan, chosen)
 
@@ -122,20 +122,20 @@ def _counted(
     spans: list[tuple[int, int]],
     counts: NDArray[np.int64],
     thresholds: NDArray[np.float64],
-    flags: NDArray[np.uint8],
+    of_rows: tuple[NDArray[np.uint8], NDArray[np.uint8]],
     filters: tuple[str, ...],
 ) -> Plan:
     import numpy as np
 
-    sweep = compiled()["sweep"] if engine == "numba" else array_passes.sweep
+    sweep = compiled_sweep if engine == "numba" else array_passes.sweep
 
     def work(begin: int, end: int) -> Any:
-        confident, bad, errors, first = np.zeros((source.classes,) * 2, dtype=np.int64), 0, 0, begin
+        counted, bad, errors, first = np.zeros((2, source.classes, source.classes), dtype=np.int64), 0, 0, begin
         for chunk in source.chunks(begin, end):
-            part = flags[first : first + len(chunk.labels)]
-            found = sweep(chunk.probabilities, chunk.labels, thresholds - TOLERANCE, confident, part)
+            flags, nearness = (array[first : first + len(chunk.labels)] for array in of_rows)
+            found = sweep(chunk.probabilities, chunk.labels, thresholds - TOLERANCE, *counted, flags, nearness)
             bad, errors, first = bad + found[0], errors + found[1], first + len(chunk.labels)
-        return confident, bad, errors
+        return counted, bad, errors
 
     parts = _each(spans, work)
     bad = sum(part[1] for part in parts)
@@ -144,12 +144,15 @@ def _counted(
             f"{bad} of {source.rows} rows hold no probabilities: not a number, outside 0 … 1, or not summing to one",
             "predict_proba must return one probability per class",
         )
-    return plan_of(counts, thresholds, sum(part[0] for part in parts), sum(part[2] for part in parts), filters)
+    confident, above = sum(part[0] for part in parts)
+    return plan_of(counts, thresholds, confident, sum(part[2] for part in parts), filters, above)
 
 
-def _pruned(source: Source, engine: str, spans: list[tuple[int, int]], plan: Plan, flags: NDArray[np.uint8]) -> None:
+def _pruned(source: Source, engine: str, spans: list[tuple[int, int]], plan: Plan, of_rows: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> None:
+    flags, nearness = of_rows
+
     def work(begin: int, end: int) -> Groups:
-        groups: Groups = CompiledGroups(plan) if engine == "numba" else ArrayGroups(plan)
+        groups: Groups = CompiledGroups(plan, nearness) if engine == "numba" else ArrayGroups(plan)
         for chunk in source.chunks(begin, end):
             groups.add(chunk, begin)
             begin += len(chunk.labels)
