@@ -71,7 +71,7 @@ def find_issues_in(
     plan = _counted(source, chosen, spans, counts, thresholds, (flags, nearness), wanted)
     if plan.prune.any():
         _pruned(source, chosen, spans, plan, (flags, nearness))
-    _finish(flags, wanted)
+    finish(flags, wanted)
     return Issues(wanted, flags, _keys(source), plan, chosen)
 
 
@@ -171,7 +171,7 @@ def mark(flags: NDArray[np.uint8], chosen: list[NDArray[np.int64]], classes: int
         flags[rows] |= BIT[name]
 
 
-def _finish(flags: NDArray[np.uint8], filters: tuple[str, ...]) -> None:
+def finish(flags: NDArray[np.uint8], filters: tuple[str, ...]) -> None:
     """Drop prunings of rows that the model doesn't move, derive ``both``, and keep only what was asked for."""
     import numpy as np
 
