@@ -255,7 +255,8 @@ def compiled() -> dict[str, Callable[..., Any]]:
         ) from error
     made = {}
     for name in ("select", "total", "gate", "gather", "sweep", "collect"):
-        function, options = globals()[name], {"nogil": True, "fastmath": {"reassoc"} if name == "total" else False}
+        function = getattr(globals()[name], "py_func", globals()[name])
+        options = {"nogil": True, "fastmath": {"reassoc"} if name == "total" else False}
         try:
             made[name] = numba.njit(cache=True, **options)(function)
         except RuntimeError:  # no folder can hold the compiled code

@@ -19,7 +19,7 @@ from airflow_mlsecops.core.poisoning.engine.calibration import TOLERANCE, Plan, 
 from airflow_mlsecops.core.poisoning.engine.filters import BIT, DEFAULT_FILTER, MOVED, Issues, checked_filters
 from airflow_mlsecops.core.poisoning.engine.groups import ArrayGroups, CompiledGroups, Groups, merged
 from airflow_mlsecops.core.poisoning.engine.kernels import compiled, compiled_sweep
-from airflow_mlsecops.core.poisoning.engine.sources import ArraySource, Source
+from airflow_mlsecops.core.poisoning.engine.sources import ArraySource, Source, checked_keys
 
 if TYPE_CHECKING:
     import numpy as np
@@ -192,4 +192,4 @@ def _keys(source: Source) -> NDArray[np.int64] | None:
 
     if not source.keyed:
         return None
-    return np.concatenate([chunk.keys for chunk in source.chunks() if chunk.keys is not None])
+    return checked_keys(np.concatenate([chunk.keys for chunk in source.chunks() if chunk.keys is not None]), source.rows)

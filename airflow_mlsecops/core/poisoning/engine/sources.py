@@ -68,7 +68,7 @@ class ArraySource:
         self.rows, self.classes = matrix.shape
         self._probabilities = matrix
         self._labels = _checked_labels(np.asarray(labels), self.rows, self.classes)
-        self._keys = None if keys is None else _checked_keys(np.asarray(keys), self.rows)
+        self._keys = None if keys is None else checked_keys(np.asarray(keys), self.rows)
         self.keyed = keys is not None
 
     def chunks(self, begin: int = 0, end: int | None = None) -> Iterator[Chunk]:
@@ -182,7 +182,7 @@ def _checked_labels(labels: NDArray[Any], rows: int, classes: int) -> NDArray[An
     return labels
 
 
-def _checked_keys(keys: NDArray[Any], rows: int) -> NDArray[np.int64]:
+def checked_keys(keys: NDArray[Any], rows: int) -> NDArray[np.int64]:
     """Ids as int64, if they are integers and no two are equal: ties would be broken by chance."""
     import numpy as np
 
