@@ -111,7 +111,8 @@ from airflow_mlsecops.core.poisoning.engine.spark import find_issues_spark
 session = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").config(
     "spark.driver.memory", "5g").config("spark.sql.shuffle.partitions", "8").getOrCreate()
 names = [f"p{k}" for k in range(10)]
-found = find_issues_spark(session.read.parquet(sys.argv[1]), key_column="id", label_column="y", probability_columns=names)
+frame = session.read.parquet(sys.argv[1])
+found = find_issues_spark(frame, key_column="id", label_column="y", probability_columns=names)
 print(found.digest)
 """
 
@@ -203,7 +204,7 @@ def main() -> int:
     find_issues(*classifier(1000, 3), engine="numba")
     default, rows = (FILTERS[0],), []
     sizes = [(1_000_000, 10, 18.0), (10_000_000, 10, 18.0), (1_000_000, 100, 25.0)]
-    for size, classes, factor in [(200_000, 10, 18.0), (100_000, 100, 25.0)] if chosen.quick else sizes:
+    for size, classes, factor in [(1_000_000, 10, 18.0), (300_000, 100, 25.0)] if chosen.quick else sizes:
         rows += against_cleanlab(size, classes, default, factor, 1 if size > 5e6 else 3)
     rows += against_cleanlab(200_000 if chosen.quick else 1_000_000, 10, FILTERS, 60.0, 1)
     with tempfile.TemporaryDirectory() as name:

@@ -1,4 +1,4 @@
-"""The engines flag what cleanlab 2.9 flags, over thousands of masks; where rows tie, what it flags with a stable sort."""
+"""The engines flag what cleanlab 2.9 flags, over thousands of masks; with a stable sort where rows tie."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_all_seven_masks_are_cleanlabs(stable: None, part: int) -> None:
         labels, p = draw(seed)
         expected = theirs(labels, p)
         for engine in ("numba", "numpy"):
-            found = find_issues(labels, p, filters=FILTERS, engine=engine)  # type: ignore[arg-type]
+            found = find_issues(labels, p, filters=FILTERS, engine=engine)
             for name in FILTERS:
                 assert found.mask(name).tolist() == expected[name].tolist(), (seed, engine, name)
                 compared, flagged = compared + 1, flagged + int(expected[name].sum())

@@ -108,7 +108,10 @@ def test_without_numba_the_answer_comes_from_numpy(monkeypatch: pytest.MonkeyPat
 def parquet(tmp_path: Path, **columns: Any) -> ParquetSource:
     pq.write_table(pa.table({"y": LABELS, "a": P[:, 0], "b": P[:, 1], **columns}), tmp_path / "rows.parquet")
     return ParquetSource(
-        [tmp_path / "rows.parquet"], label_column="y", probability_columns=["a", "b"], key_column="k" if "k" in columns else None
+        [tmp_path / "rows.parquet"],
+        label_column="y",
+        probability_columns=["a", "b"],
+        key_column="k" if "k" in columns else None,
     )
 
 

@@ -63,9 +63,10 @@ class Shards:
 def test_shards_change_nothing(engine: Any, size: int) -> None:
     for seed in range(12):
         labels, p = draw(seed)
-        assert run(Shards(labels, p, size), filters=FILTERS, engine=engine).digest == find_issues(
-            labels, p, filters=FILTERS
-        ).digest
+        assert (
+            run(Shards(labels, p, size), filters=FILTERS, engine=engine).digest
+            == find_issues(labels, p, filters=FILTERS).digest
+        )
 
 
 def test_memory_mapped_and_parquet_rows_are_read_a_chunk_at_a_time(
@@ -115,7 +116,7 @@ def test_an_older_processor_says_the_same(tmp_path: Path) -> None:
         NUMBA_CPU_FEATURES="",
         NUMBA_CACHE_DIR=str(tmp_path),
         NPY_DISABLE_CPU_FEATURES="AVX512F,AVX512_SKX,AVX2,FMA3"
-        if "AVX512_SKX" in np.show_config(mode="dicts")["SIMD Extensions"]["found"]  # type: ignore[index]
+        if "AVX512_SKX" in np.show_config(mode="dicts")["SIMD Extensions"]["found"]
         else "",
     )
     assert plain == digests()
@@ -129,6 +130,10 @@ def test_where_no_folder_can_hold_compiled_code_it_is_compiled_anew(tmp_path: Pa
         "print(find_issues([0, 1, 0, 1], [[.9, .1], [.1, .9], [.2, .8], [.3, .7]]).engine)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "HOME": str(tmp_path)}
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "HOME": str(tmp_path)},
     )
     assert done.stdout.strip() == "numba"

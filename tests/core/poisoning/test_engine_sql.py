@@ -93,7 +93,7 @@ def half_label(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def missing_label(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.assign(y=[None, *frame["y"][1:]])
+    return frame.assign(y=[np.nan, *frame["y"][1:]])
 
 
 def one_class(frame: pd.DataFrame) -> pd.DataFrame:
@@ -105,7 +105,7 @@ def same_ids(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def no_id(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.assign(**{"row id": [None, *frame["row id"][1:]]})
+    return frame.assign(**{"row id": [np.nan, *frame["row id"][1:]]})
 
 
 def not_a_number(frame: pd.DataFrame) -> pd.DataFrame:

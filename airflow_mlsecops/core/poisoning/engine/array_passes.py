@@ -40,7 +40,7 @@ def sweep(
     flags: NDArray[np.uint8],
     nearness: NDArray[np.uint8],
 ) -> tuple[int, int]:
-    """See :func:`airflow_mlsecops.core.poisoning.engine.kernels.sweep`; ``above`` and ``nearness`` aren't needed here."""
+    """See :func:`airflow_mlsecops.core.poisoning.engine.kernels.sweep`; needs no ``above`` and ``nearness``."""
     bad, errors, step = 0, 0, max(STEP_CELLS // probabilities.shape[1], 1)
     for begin in range(0, len(labels), step):
         part = slice(begin, begin + step)

@@ -116,7 +116,8 @@ def _keep_one_per_class(amounts: NDArray[np.int64]) -> NDArray[np.int64]:
     kept = amounts - raised / nonzero
     kept[kept < 0] = 0
     np.fill_diagonal(kept, diagonal)
-    return kept.astype(np.int64)
+    whole: NDArray[np.int64] = kept.astype(np.int64)
+    return whole
 
 
 def _rounded(row: NDArray[np.float64]) -> NDArray[np.int64]:

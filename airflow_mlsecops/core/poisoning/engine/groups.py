@@ -40,7 +40,6 @@ class CompiledGroups:
         self._limits = plan.prune
         self._starts = places(plan.prune, plan.counts)
         self._fill = np.zeros(len(plan.prune), dtype=np.int64)
-        wanted = plan.prune > 0
         self._cut_value = np.where(plan.prune > 0, -np.inf, np.inf)
         self._cut_key = np.full(len(plan.prune), np.iinfo(np.int64).max)
         if plan.above is not None:  # enough rows lie above this margin, so none below it is taken
@@ -76,7 +75,9 @@ class CompiledGroups:
     def taken(self) -> list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
         """See :class:`Groups`."""
         select, kept = compiled()["select"], []
-        for start, fill, limit in zip(self._starts[:-1].tolist(), self._fill.tolist(), self._limits.tolist(), strict=True):
+        for start, fill, limit in zip(
+            self._starts[:-1].tolist(), self._fill.tolist(), self._limits.tolist(), strict=True
+        ):
             if fill > limit:
                 select(self._values, self._rows, self._ids, start, start + fill, limit)
             part = slice(start, start + min(fill, limit))
@@ -106,7 +107,7 @@ class ArrayGroups:
             given = chunk.probabilities[rows, label].astype(np.float64)
             for k in np.flatnonzero(self._plan.prune[label * classes : (label + 1) * classes]):
                 values = -given if k == label else chunk.probabilities[rows, k] - given
-                self._take(label * classes + k, values, places[rows], keys[rows])
+                self._take(int(label * classes + k), values, places[rows], keys[rows])
         if self._plan.prune[-2:].any():
             given, margin = confidence_and_margin(chunk)
             self._take(classes * classes, -given, places, keys)

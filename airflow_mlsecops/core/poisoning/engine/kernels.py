@@ -1,7 +1,7 @@
 """The three sweeps over the rows, written for numba: loops over numbers, no objects.
 
-They are plain Python until :func:`compiled` hands them to numba. Compiled code is kept beside this file, as Python keeps
-its own, or in the user's cache folder where that isn't writable; where neither is, it is compiled anew in each process.
+They are plain Python until :func:`compiled` hands them to numba. Compiled code is kept beside this file, as Python
+keeps its own, or in the user's cache folder where that isn't writable; where neither is, each process compiles anew.
 """
 
 from __future__ import annotations
@@ -71,20 +71,35 @@ def total(probabilities: Any) -> float:
     return added
 
 
-def sweep(
-    probabilities: Any, bits: Any, labels: Any, thresholds: Any, largest: int, cell: Any, cell_bits: Any,
-    confident: Any, above: Any, flags: Any, nearness: Any,
+def sweep(  # noqa: C901 - one loop over memory; a call per row would cost more than the row
+    probabilities: Any,
+    bits: Any,
+    labels: Any,
+    thresholds: Any,
+    largest: int,
+    cell: Any,
+    cell_bits: Any,
+    confident: Any,
+    above: Any,
+    flags: Any,
+    nearness: Any,
 ) -> tuple[int, int]:
     """Count the confident joint and set the bits 8 (confident_learning), 16 (predicted_neq_given) and 128 (moved).
 
     Args:
+        probabilities: (rows, classes).
+        labels: (rows,).
         bits: the same memory as integers. Numbers from 0 on are ordered as their bits are, and integers are compared
             several at a time; what isn't a number is a large one, what is negative is a negative one.
         thresholds: (classes,) bits of the least number that reaches the threshold of the class.
         largest: bits of the greatest number that passes for a probability.
-        cell: (1,) one number, and ``cell_bits`` the same memory as an integer.
+        cell: (1,) one number.
+        cell_bits: the same memory as an integer.
+        confident: (classes, classes) counts confident rows by label and guess.
         above: (classes, classes) counts moved rows by label and by each class that is more probable by 2e-6.
-        nearness: (rows,) uint8: ``(greatest other - given + 1) * 127`` rounded up or more; the last sweep passes far rows by.
+        flags: (rows,) uint8, zeros.
+        nearness: (rows,) uint8: ``(greatest other - given + 1) * 127`` rounded up or more; the last sweep passes
+            far rows by.
 
     Returns:
         how many rows are no probabilities, and how many confident rows are off the diagonal and moved.
@@ -150,7 +165,7 @@ def gate(screen: Any, cut_value: Any, label: int) -> float:
     return float((least + 1.0) * 127.0 - 0.01)
 
 
-def collect(
+def collect(  # noqa: C901 - as above
     probabilities: Any,
     labels: Any,
     nearness: Any,
@@ -169,6 +184,9 @@ def collect(
     """Put candidates for pruning into the buffers of their groups; a full one is cut to what it keeps.
 
     Args:
+        probabilities: (rows, classes).
+        labels: (rows,).
+        nearness: (rows,), of :func:`sweep`.
         keys: (rows,) ids that break ties; empty: the position breaks them.
         first: position of the chunk's first row.
         limits: (groups,) how many each group keeps.
@@ -178,7 +196,9 @@ def collect(
         cut_key: (groups,) ... with a smaller key.
         screen: (classes, classes) the same cuts of the groups off the diagonal, which all probabilities of a row are
             held against at once; infinite on the diagonal.
-        values: the candidates' values; ``rows``: their positions; ``ids``: their keys.
+        values: the candidates' values.
+        rows: their positions.
+        ids: their keys.
     """
     classes = probabilities.shape[1]
     groups = classes * classes

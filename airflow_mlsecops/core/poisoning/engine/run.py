@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_mlsecops.core.errors import ConfigurationError, DataError
@@ -85,7 +86,7 @@ def _engine(engine: str) -> str:
 
 def _spans(rows: int, threads: int) -> list[tuple[int, int]]:
     edges = [rows * number // threads for number in range(threads + 1)]
-    return [(begin, end) for begin, end in zip(edges[:-1], edges[1:], strict=True) if begin < end]
+    return [(begin, end) for begin, end in pairwise(edges) if begin < end]
 
 
 def _each(spans: list[tuple[int, int]], work: Callable[[int, int], Any]) -> list[Any]:
@@ -127,7 +128,7 @@ def _counted(
 ) -> Plan:
     import numpy as np
 
-    sweep = compiled_sweep if engine == "numba" else array_passes.sweep
+    sweep: Callable[..., tuple[int, int]] = compiled_sweep if engine == "numba" else array_passes.sweep
 
     def work(begin: int, end: int) -> Any:
         counted, bad, errors, first = np.zeros((2, source.classes, source.classes), dtype=np.int64), 0, 0, begin
@@ -148,7 +149,13 @@ def _counted(
     return plan_of(counts, thresholds, confident, sum(part[2] for part in parts), filters, above)
 
 
-def _pruned(source: Source, engine: str, spans: list[tuple[int, int]], plan: Plan, of_rows: tuple[NDArray[np.uint8], NDArray[np.uint8]]) -> None:
+def _pruned(
+    source: Source,
+    engine: str,
+    spans: list[tuple[int, int]],
+    plan: Plan,
+    of_rows: tuple[NDArray[np.uint8], NDArray[np.uint8]],
+) -> None:
     flags, nearness = of_rows
 
     def work(begin: int, end: int) -> Groups:
@@ -192,4 +199,6 @@ def _keys(source: Source) -> NDArray[np.int64] | None:
 
     if not source.keyed:
         return None
-    return checked_keys(np.concatenate([chunk.keys for chunk in source.chunks() if chunk.keys is not None]), source.rows)
+    return checked_keys(
+        np.concatenate([chunk.keys for chunk in source.chunks() if chunk.keys is not None]), source.rows
+    )

@@ -70,7 +70,7 @@ def _scored(labels: NDArray[Any], matrix: NDArray[np.float64], method: str) -> N
     rows = np.arange(len(labels))
     given = matrix[rows, labels].copy()
     if method == "self_confidence":
-        return given
+        return np.asarray(given)
     if method == "normalized_margin":
         matrix[rows, labels] = -np.inf
         return np.asarray((given - matrix.max(axis=1) + 1.0) / 2.0)

@@ -1,4 +1,4 @@
-"""Where the rows come from: arrays (also memory-mapped ones) or Parquet files, a chunk at a time, as often as needed."""
+"""Where the rows come from: arrays (also memory-mapped ones) or Parquet files, a chunk at a time, many times."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ class ArraySource:
         matrix = probabilities if isinstance(probabilities, np.ndarray) else np.asarray(probabilities)
         if matrix.ndim != 2 or matrix.dtype.kind != "f" or matrix.dtype.itemsize not in (4, 8):
             raise DataError(
-                f"probabilities are {matrix.dtype} of shape {matrix.shape}, expected float32 or float64 (rows, classes)",
+                f"probabilities are {matrix.dtype} of shape {matrix.shape}, "
+                "expected float32 or float64 (rows, classes)",
                 "give one column per class",
             )
         self.rows, self.classes = matrix.shape
@@ -131,7 +132,7 @@ class ParquetSource:
         for path in self._paths:
             try:
                 with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                    groups = []
+                    groups: list[int] = []
                     for group in range(file.num_row_groups):
                         if not groups and first + file.metadata.row_group(group).num_rows <= begin:
                             first += file.metadata.row_group(group).num_rows

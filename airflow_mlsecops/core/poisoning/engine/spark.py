@@ -49,7 +49,9 @@ def find_issues_spark(
                 quote="`",
                 array=lambda items: f"array({', '.join(items)})",
                 element=lambda array, index: f"({array})[{index}]",
-                explode=lambda source, array: f"(SELECT *, j, v FROM {source} LATERAL VIEW posexplode({array}) e0 AS j, v)",
+                explode=lambda source, array: (
+                    f"(SELECT *, j, v FROM {source} LATERAL VIEW posexplode({array}) e0 AS j, v)"  # noqa: S608 - names of ours
+                ),
                 whole="DECIMAL(38, 0)",
                 run=run,
             ),

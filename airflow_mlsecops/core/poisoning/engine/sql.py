@@ -1,7 +1,7 @@
 """The same computation as SQL, for where the data lie: DuckDB and Spark, bit for bit what the compiled engine says.
 
 Only counts, sums of integers and the ids of flagged rows come back. Every floating-point operation is one that all
-engines do alike (IEEE 754 subtraction, comparison, a division by two), and no floating-point number is summed over rows.
+engines do alike (IEEE 754: subtract, compare, halve), and no floating-point number is summed over rows.
 
 1. Count labels, sum ``floor(p(label) * 2**53)`` as whole numbers: the thresholds. Count what can't be judged.
 2. Count the confident joint: ``GROUP BY label, guess, moved``.
@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.core.errors import DataError
@@ -135,7 +136,7 @@ def _flagged(statements: _Statements, plan: Plan, wanted: tuple[str, ...]) -> Is
         rows, groups = place[len(moved["id"]) :], chosen["grp"]
         order = np.argsort(groups, kind="stable")
         edges = np.searchsorted(groups[order], np.arange(classes * classes + 3))
-        mark(flags, [rows[order[a:b]] for a, b in zip(edges[:-1], edges[1:], strict=True)], classes)
+        mark(flags, [rows[order[a:b]] for a, b in pairwise(edges)], classes)
     finish(flags, wanted)
     return Issues(wanted, flags[flags > 0], keys[flags > 0], plan, statements.dialect.name)
 
@@ -207,8 +208,9 @@ class _Statements:
         return (
             f"SELECT count(*) AS n, count(*) - count(id) AS no_key, count(id) - count(DISTINCT id) AS twice, "  # noqa: S608
             f"coalesce(sum(CASE WHEN s >= 0 AND s < {self.classes} AND s = given_label THEN 0 ELSE 1 END), 0) "
-            f"AS no_label, coalesce(sum(CASE WHEN abs({total} - 1) <= {_double(1e-4)} AND {fine} THEN 0 ELSE 1 END), 0) "
-            f"AS bad FROM {self._rows}"
+            f"AS no_label, "
+            f"coalesce(sum(CASE WHEN abs({total} - 1) <= {_double(1e-4)} AND {fine} THEN 0 ELSE 1 END), 0) AS bad "
+            f"FROM {self._rows}"
         )
 
     def counts(self) -> str:
@@ -256,9 +258,7 @@ class _Statements:
     def above(self, thresholds: NDArray[np.float64]) -> str:
         """Moved rows by label and by class that is more probable by twice the tolerance."""
         moved = f"(SELECT * FROM {self._judged(thresholds)} WHERE moved = 1) r5"  # noqa: S608
-        return (
-            f"SELECT s, j, count(*) AS n FROM {self._margins(moved)} WHERE v > {_double(_MARGIN)} GROUP BY s, j"  # noqa: S608
-        )
+        return f"SELECT s, j, count(*) AS n FROM {self._margins(moved)} WHERE v > {_double(_MARGIN)} GROUP BY s, j"  # noqa: S608
 
     def steps(self, groups: NDArray[np.int64]) -> str:
         """Rows of some groups by steps of the margin."""
@@ -287,15 +287,10 @@ class _Statements:
         lows = self.dialect.array([str(int(low)) for low in bounds])
         step = f"CAST(floor(v * {_STEPS}) AS INT)"
         values = self.dialect.array([*(f"{p} - g" for p in self._ps), "-g", "-g", "m"])
-        group = f"CASE WHEN j < {classes} THEN s * {classes} + j WHEN j = {classes} THEN s * {classes + 1} " + (
-            f"ELSE {classes * classes} + j - {classes + 1} END"
-        )
+        of_label = f"WHEN j < {classes} THEN s * {classes} + j WHEN j = {classes} THEN s * {classes + 1}"
+        group = f"CASE {of_label} ELSE {classes * classes} + j - {classes + 1} END"
         exploded = self.dialect.explode(self._scored(), values)
-        candidates = (
-            f"(SELECT id, v, {group} AS grp FROM {exploded} WHERE NOT (j = s)) r7"  # noqa: S608
-        )
+        candidates = f"(SELECT id, v, {group} AS grp FROM {exploded} WHERE NOT (j = s)) r7"  # noqa: S608
         kept = f"(SELECT * FROM {candidates} WHERE {step} >= {self.dialect.element(lows, 'grp')}) r8"  # noqa: S608
-        ranked = (
-            f"(SELECT id, grp, row_number() OVER (PARTITION BY grp ORDER BY v DESC, id) AS place FROM {kept}) r9"  # noqa: S608
-        )
+        ranked = f"(SELECT id, grp, row_number() OVER (PARTITION BY grp ORDER BY v DESC, id) AS place FROM {kept}) r9"  # noqa: S608
         return f"SELECT id, grp FROM {ranked} WHERE place <= {self.dialect.element(limits, 'grp')}"  # noqa: S608
