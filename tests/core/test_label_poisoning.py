@@ -24,9 +24,9 @@ from sklearn.preprocessing import StandardScaler
 
 from airflow_mlsecops.core.canonical import canonical_json
 from airflow_mlsecops.core.controls.label_poisoning import detect_label_poisoning
-from airflow_mlsecops.core.controls.suspects import confident_learning, mean_auc
 from airflow_mlsecops.core.errors import ConfigurationError, DataError
 from airflow_mlsecops.core.findings import Severity
+from airflow_mlsecops.core.poisoning.suspects import confident_learning, mean_auc
 from airflow_mlsecops.core.predicates import control_run
 from airflow_mlsecops.core.report import Report, Verdict
 from tests.support.labelled import dataset, flip, frame_of, two_clouds, write

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlsecops.core.controls.labelled_table import LabelledTable, quoted, read_labelled
-from airflow_mlsecops.core.controls.probabilities import DECIMALS, OutOfSample, out_of_sample_probabilities
-from airflow_mlsecops.core.controls.suspects import (
+from airflow_mlsecops.core.errors import ConfigurationError, DataError
+from airflow_mlsecops.core.findings import Finding, Severity
+from airflow_mlsecops.core.poisoning.estimators import DECIMALS, OutOfSample, out_of_sample_probabilities
+from airflow_mlsecops.core.poisoning.labelled_table import LabelledTable, quoted, read_labelled
+from airflow_mlsecops.core.poisoning.suspects import (
     DETECTOR,
     Pair,
     Suspects,
@@ -23,8 +25,6 @@ from airflow_mlsecops.core.controls.suspects import (
     mean_auc,
     suspects_json,
 )
-from airflow_mlsecops.core.errors import ConfigurationError, DataError
-from airflow_mlsecops.core.findings import Finding, Severity
 from airflow_mlsecops.core.report import Report, verdict_of
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def detect_label_poisoning(
         label_column: the column with the labels: text, numbers or booleans.
         feature_columns: numeric columns to learn from; by default all but label and id.
         id_column: the column that names a row; by default its number, from 0, without the header.
-        estimator: see :func:`airflow_mlsecops.core.controls.probabilities.out_of_sample_probabilities`.
+        estimator: see :func:`airflow_mlsecops.core.poisoning.estimators.out_of_sample_probabilities`.
         folds: of the cross-validation, at least 2.
         budget: share of suspect labels, 0 up to but not including 1, above which the verdict is FAIL.
         warn_budget: share above which it is WARN; not above ``budget``.

@@ -17,13 +17,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
-from airflow_mlsecops.core.controls.probabilities import (
+from airflow_mlsecops.core.errors import ConfigurationError
+from airflow_mlsecops.core.poisoning.estimators import (
     DEFAULT_NAME,
     default_estimator,
     out_of_sample_probabilities,
     resolve_estimator,
 )
-from airflow_mlsecops.core.errors import ConfigurationError
 from tests.support.labelled import two_clouds
 
 X, Y = two_clouds(40)

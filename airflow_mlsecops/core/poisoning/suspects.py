@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_mlsecops.core.canonical import canonical_json
-from airflow_mlsecops.core.controls.probabilities import DECIMALS
+from airflow_mlsecops.core.poisoning.estimators import DECIMALS
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from airflow_mlsecops.core.controls.labelled_table import LabelledTable
+    from airflow_mlsecops.core.poisoning.labelled_table import LabelledTable
 
 DETECTOR = "confident-learning/prune_by_noise_rate"
 
