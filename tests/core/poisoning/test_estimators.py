@@ -166,7 +166,7 @@ def test_the_ways_to_name_an_estimator(estimator: Any, name: str) -> None:
 def test_a_dotted_path_to_a_factory() -> None:
     made, name = resolve_estimator(f"{__name__}:made_here")
     assert type(made).__name__ == "Scripted"
-    assert name.endswith("from tests.core.test_probabilities:made_here")
+    assert name.endswith(f"from {__name__}:made_here")
 
 
 @pytest.mark.parametrize(
