@@ -1,8 +1,8 @@
 """What each attack leaves to be found: mean F1 over poison shares, seeds and data sets, cleanlab's default beside it.
 
 One detector is named for each attack, before the run; nothing is blended. Cleanlab's default filter gets
-probabilities of a cross-validated logistic regression, as its documentation shows. With a trusted version: 60 % of the rows are
-trusted, the attack strikes among the other 40 %. ``--jobs`` splits data sets over processes.
+probabilities of a cross-validated logistic regression, as its documentation shows. With a trusted version: 60 % of
+the rows are trusted, the attack strikes among the other 40 %. ``--jobs`` splits data sets over processes.
 """
 
 from __future__ import annotations

@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 
 CHANGED = "changed-labels"
 NEW_ROWS = "new-rows-against-trusted"
-DOUBT = 0.1
+DOUBT = 0.2
 """A label is doubted when trusted rows give it less than this share of the most probable class's probability."""
+
+SURE = 0.05
+"""What the test counts: fewer honest rows are doubted that much, so fewer poisoned ones stand out. Chosen, as DOUBT
+was, on digits, breast cancer and segment: power at 2 % poison rose from 39 % at 0.2 to 67 %, with no false alarm."""
 
 
 @dataclass(frozen=True)
@@ -73,19 +77,23 @@ def against_baseline(table: LabelledTable, trusted: LabelledTable, *, folds: int
     unknown = sorted(set(table.classes) - set(trusted.classes))
     details: dict[str, Any] = {"known": int(known.sum()), "new": int((~known).sum()), "new_classes": unknown[:20]}
     first = Detection(CHANGED, changed, None, message, details)
-    doubted, base, suggestions = _doubted(table, trusted, ~known, folds, seed)
+    doubted, sure, base, suggestions = _doubted(table, trusted, ~known, folds, seed)
     suggested = np.where(suggested < 0, suggestions, suggested)
     new, rows = int((~known).sum()), len(trusted.labels)
-    p = two_proportions(int(doubted.sum()), new, base, rows)
-    message = f"{int(doubted.sum())} of {new} new labels are doubted by trusted rows; of these, {base} of {rows}"
-    second = Detection(NEW_ROWS, doubted, p, message, {"new": new, "doubted_trusted": base, "trusted": rows})
+    p = two_proportions(sure, new, base, rows)
+    message = (
+        f"{int(doubted.sum())} of {new} new labels are doubted by trusted rows, {sure} of them strongly; "
+        f"of the {rows} trusted ones, {base} strongly"
+    )
+    told = {"new": new, "strongly_doubted": sure, "strongly_doubted_trusted": base, "trusted": rows}
+    second = Detection(NEW_ROWS, doubted, p, message, told)
     return BaselineAnswer(first, second, known, suggested, detectable_share(base / rows, new, rows))
 
 
 def _doubted(
     table: LabelledTable, trusted: LabelledTable, new: NDArray[np.bool_], folds: int, seed: int
-) -> tuple[NDArray[np.bool_], int, NDArray[np.int64]]:
-    """Doubted new rows, how many trusted ones are doubted, and what trusted rows say of each row."""
+) -> tuple[NDArray[np.bool_], int, int, NDArray[np.int64]]:
+    """Doubted new rows, how many of them and of trusted rows strongly, and what trusted rows say of each row."""
     import numpy as np
 
     from airflow_mlsecops.core.poisoning.estimators import default_estimator
@@ -93,20 +101,22 @@ def _doubted(
     classes = len(trusted.classes)
     scaled = standardised(trusted.features, trusted.features)
     own = out_of_sample_probabilities(scaled, trusted.labels, classes=classes, folds=folds, seed=seed).probabilities
-    base = int(_below(own, trusted.labels).sum())
+    base = int(_below(own, trusted.labels, SURE).sum())
     model = default_estimator(seed=seed).fit(scaled, trusted.labels)
     probabilities = model.predict_proba(standardised(table.features, trusted.features))
     place = {name: k for k, name in enumerate(trusted.classes)}
     labels = np.array([place.get(table.classes[k], -1) for k in table.labels])
     seen = labels >= 0  # a class that no trusted row has can't be judged by them: each such row is doubted
-    doubted = new & (~seen | _below(probabilities, np.where(seen, labels, 0)))
+    judged = np.where(seen, labels, 0)
+    doubted = new & (~seen | _below(probabilities, judged, DOUBT))
+    sure = int((new & (~seen | _below(probabilities, judged, SURE))).sum())
     translate = {name: k for k, name in enumerate(table.classes)}
     best = np.array([translate.get(trusted.classes[k], -1) for k in probabilities.argmax(axis=1)])
-    return doubted, base, np.where(best < 0, table.labels, best)
+    return doubted, sure, base, np.where(best < 0, table.labels, best)
 
 
-def _below(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _below(probabilities: NDArray[np.float64], labels: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
     import numpy as np
 
     given = probabilities[np.arange(len(labels)), labels]
-    return np.asarray((given < DOUBT * 2 * probabilities.max(axis=1)) & (probabilities.argmax(axis=1) != labels))
+    return np.asarray(given < share * probabilities.max(axis=1))
