@@ -73,6 +73,7 @@ class LabelledTable:
         feature_names: (columns,).
         ignored: columns that are neither id nor label and not numeric, where the caller named no features.
         extras: the columns that say something about rows and are no features, by role.
+        numbers: (rows,) where each row stands in the file, from 0.
     """
 
     row_ids: tuple[str, ...]
@@ -82,6 +83,7 @@ class LabelledTable:
     feature_names: tuple[str, ...]
     ignored: tuple[str, ...]
     extras: Extras = field(default_factory=Extras)
+    numbers: tuple[int, ...] = ()
 
 
 def read_labelled(
@@ -91,6 +93,7 @@ def read_labelled(
     feature_columns: Sequence[str] | None = None,
     id_column: str | None = None,
     roles: Roles | None = None,
+    learn: bool = True,
 ) -> LabelledTable:
     """Read a CSV or Parquet file or folder.
 
@@ -100,6 +103,7 @@ def read_labelled(
         feature_columns: numeric columns; by default all but label and id.
         id_column: unique values; by default rows are numbered from 0 in the order of the file.
         roles: columns with a role of their own.
+        learn: whether features are needed; without, there are none and nothing is said of them.
 
     Raises:
         DataError: if the table can't be read, a column is missing, a label or an id is missing, ids repeat, there is
@@ -115,7 +119,10 @@ def read_labelled(
     _need_columns(frame, [label_column, *([id_column] if id_column else []), *(features or []), *aside])
     rest = [column for column in frame.columns if column not in (label_column, id_column, *aside)]
     numeric = [column for column in rest if _is_numeric(frame[column])]
-    matrix = _matrix(frame, features if features is not None else numeric, numeric)
+    if not learn:
+        features, numeric = [], []
+    used = features if features is not None else numeric
+    matrix = _matrix(frame, used, numeric) if learn else np.empty((len(frame), 0))
     labels, classes = _encoded(frame[label_column], label_column)
     if id_column is None:
         ids, order = [str(number) for number in range(len(frame))], list(range(len(frame)))
@@ -127,9 +134,10 @@ def read_labelled(
         features=np.ascontiguousarray(matrix[order]),
         labels=labels[order],
         classes=classes,
-        feature_names=tuple(str(name) for name in (features if features is not None else numeric)),
+        feature_names=tuple(str(name) for name in used),
         ignored=() if features is not None else tuple(str(name) for name in rest if name not in numeric),
         extras=_extras(frame.iloc[order], given, classes),
+        numbers=tuple(order),
     )
 
 
