@@ -136,7 +136,8 @@ def _rewritten(path: Path, changes: Mapping[int, str | None], label_column: str)
 
 def _rewritten_csv(data: bytes, changes: Mapping[int, str | None], label_column: str) -> bytes:
     """Record by record; an untouched one keeps its bytes, also line ends and quotes."""
-    lines = data.decode("utf-8").splitlines(keepends=True)
+    # Line ends as CSV means them: str.splitlines would also split at characters that stand within a cell.
+    lines = list(io.StringIO(data.decode("utf-8"), newline=""))
     # The csv module counts lines as it reads them, so each record's own lines are known.
     reader = csv.reader(iter(lines))
     header = next(reader)
