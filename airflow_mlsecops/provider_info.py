@@ -13,6 +13,7 @@ _OPERATORS = (
     "detect_label_poisoning",
     "release_gate",
     "revoke",
+    "sanitize_dataset",
     "sign_artifact",
     "validate_data",
     "verify_artifact",

@@ -54,7 +54,7 @@ def train(data: Any) -> Any:
 
     with verified_copy(data) as path:
         table = pd.read_csv(path)
-    features, labels = table.drop(columns=["row_id", "label"]), table["label"]
+    features, labels = table.drop(columns=["row_id", "source", "label"]), table["label"]
     split = train_test_split(
         features, labels, test_size=TRAINING["test_share"], random_state=int(TRAINING["seed"]), stratify=labels
     )
@@ -111,6 +111,7 @@ def secure_training_pipeline() -> None:
         artifact=validated.output,
         label_column="label",
         id_column="row_id",
+        source_column="source",
         budget=0.02,
     )
     signed = SignArtifactOperator(task_id="sign_model", artifact=train(checked.output))

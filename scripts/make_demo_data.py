@@ -5,8 +5,9 @@
 
 writes ``OUT_DIR/digits_clean.csv``, the digits that ship with scikit-learn (1,797 images of 8 x 8 pixels, values 0 to
 16; from the UCI "Optical Recognition of Handwritten Digits" data set), and ``OUT_DIR/digits_poisoned.csv``, the same
-rows with some threes called eights. Types, ranges and sets of values stay what they were, so that a validation of
-each cell sees nothing. The same arguments give the same bytes, on every machine.
+rows with some threes called eights. Each row names who labelled it, one of twenty; in the copy, all wrong labels come
+from one of them. Types, ranges and sets of values stay what they were, so that a validation of each cell sees nothing.
+The same arguments give the same bytes, on every machine.
 """
 
 from __future__ import annotations
@@ -19,18 +20,22 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 CLEAN_NAME = "digits_clean.csv"
 POISONED_NAME = "digits_poisoned.csv"
 SIDE = 8
 ID_COLUMN = "row_id"
 LABEL_COLUMN = "label"
+SOURCE_COLUMN = "source"
 FEATURE_COLUMNS = tuple(f"pixel_{row}_{column}" for row in range(SIDE) for column in range(SIDE))
-COLUMNS = (ID_COLUMN, *FEATURE_COLUMNS, LABEL_COLUMN)
+COLUMNS = (ID_COLUMN, *FEATURE_COLUMNS, SOURCE_COLUMN, LABEL_COLUMN)
 
 POISONED_SHARE = 0.4
 FROM_LABEL, TO_LABEL = 3, 8
 SEED = 20
+SOURCES = tuple(f"labeller-{number:02d}" for number in range(1, 21))
+GUILTY = SOURCES[6]
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ def write_poisoned(
     flipped = set(ranked[: round(share * len(of_class))])
     if not flipped:
         raise ValueError(f"a share of {share} of {len(of_class)} rows is not one row")
-    poisoned = [[*row[:-1], to_label if row[0] in flipped else row[-1]] for row in rows]
+    poisoned = [[*row[:-2], GUILTY, to_label] if row[0] in flipped else row for row in rows]
     return Poisoned(_write(path, poisoned), tuple(sorted(flipped)), len(of_class), len(rows))
 
 
@@ -123,8 +128,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _clean_rows() -> list[list[int]]:
-    """(1797, 66): id, pixels row by row, label."""
+def _clean_rows() -> list[list[Any]]:
+    """(1797, 67): id, pixels row by row, source, label."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -132,12 +137,12 @@ def _clean_rows() -> list[list[int]]:
     if (pixels != digits.data).any() or pixels.shape[1] != len(FEATURE_COLUMNS):
         raise ValueError("scikit-learn's digits are not 8 x 8 whole numbers any more")
     return [
-        [row_id, *row, label]
+        [row_id, *row, SOURCES[row_id % len(SOURCES)], label]
         for row_id, (row, label) in enumerate(zip(pixels.tolist(), digits.target.tolist(), strict=True))
     ]
 
 
-def _write(path: Path, rows: list[list[int]]) -> Path:
+def _write(path: Path, rows: list[list[Any]]) -> Path:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)

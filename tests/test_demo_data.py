@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import make_demo_data
 import pytest
@@ -14,16 +15,20 @@ from sklearn.datasets import load_digits
 
 from airflow_mlsecops.core.controls.label_poisoning import detect_label_poisoning
 from airflow_mlsecops.core.digest import sha256_bytes
+from airflow_mlsecops.core.poisoning.labelled_table import Roles
 from airflow_mlsecops.core.report import Verdict
 from tests.support.labelled import dataset
 
-CLEAN_SHA256 = "bfaddbd403eae3269ccff20d3c3f9d690dfa9cd1d07c1c2b2cee61f7229455cf"
-POISONED_SHA256 = "c8f22622f14fff3b36f8b8fe3162b3732a6ba51bae3a27ae6d9a35175ebbf33f"
+CLEAN_SHA256 = "62700f0313ccb6f2e587b4b2624b064a4f5ffbfac40cdf6412a33626d268a3bd"
+POISONED_SHA256 = "497f7873cca7a5ab32bb64e7bd1204401a6a811340d0129d3882cf62d8e00bba"
 
 
-def rows_of(path: Path) -> list[dict[str, int]]:
+def rows_of(path: Path) -> list[dict[str, Any]]:
     with path.open(newline="") as file:
-        return [{name: int(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        return [
+            {name: value if name == "source" else int(value) for name, value in row.items()}
+            for row in csv.DictReader(file)
+        ]
 
 
 def test_the_clean_file_is_the_real_data(tmp_path: Path) -> None:
@@ -41,7 +46,8 @@ def test_the_poisoned_file_differs_in_the_flipped_labels_alone(tmp_path: Path) -
     different = [(a, b) for a, b in zip(clean, rows_of(poisoned.path), strict=True) if a != b]
     assert tuple(a["row_id"] for a, _ in different) == poisoned.flipped
     assert {(a["label"], b["label"]) for a, b in different} == {(3, 8)}
-    assert all({**a, "label": 8} == b for a, b in different)
+    assert all({**a, "label": 8, "source": make_demo_data.GUILTY} == b for a, b in different)
+    assert {row["source"] for row in clean} == set(make_demo_data.SOURCES)
     assert len(poisoned.flipped) == round(0.4 * poisoned.of_class) == 73
     assert poisoned.rows == 1797
 
@@ -65,8 +71,9 @@ def test_share_classes_and_seed_choose_the_rows(tmp_path: Path) -> None:
 def test_the_default_control_passes_the_clean_and_fails_the_poisoned_file(tmp_path: Path) -> None:
     clean = make_demo_data.write_clean(tmp_path / "clean.csv")
     poisoned = make_demo_data.write_poisoned(tmp_path / "poisoned.csv")
-    before = detect_label_poisoning(dataset(clean), clean, label_column="label", id_column="row_id")
-    after = detect_label_poisoning(dataset(poisoned.path), poisoned.path, label_column="label", id_column="row_id")
+    arguments = {"label_column": "label", "id_column": "row_id", "roles": Roles(source="source")}
+    before = detect_label_poisoning(dataset(clean), clean, **arguments)  # type: ignore[arg-type]
+    after = detect_label_poisoning(dataset(poisoned.path), poisoned.path, **arguments)  # type: ignore[arg-type]
     assert before.verdict is Verdict.PASS
     assert before.metrics["suspect_share"] <= 0.005
     assert after.verdict is Verdict.FAIL
@@ -75,6 +82,11 @@ def test_the_default_control_passes_the_clean_and_fails_the_poisoned_file(tmp_pa
     hits = len(found & set(poisoned.flipped))
     assert hits / len(poisoned.flipped) >= 0.65
     assert hits / len(found) >= 0.85
+    assert before.metrics["judgement"] == "clean"
+    assert after.metrics["judgement"] == "targeted attack"
+    analysis = json.loads(after.blobs["analysis.json"])
+    assert analysis["suspects"]["sources"] == [make_demo_data.GUILTY]
+    assert set(analysis["verdict"]["decided_by"]) == {"label-pair", "source"}
     assert (after.metrics["top_pair_given"], after.metrics["top_pair_suggested"]) == ("8", "3")
 
 

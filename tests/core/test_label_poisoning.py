@@ -24,9 +24,9 @@ from sklearn.preprocessing import StandardScaler
 
 from airflow_mlsecops.core.canonical import canonical_json
 from airflow_mlsecops.core.controls.label_poisoning import detect_label_poisoning
-from airflow_mlsecops.core.controls.suspects import confident_learning, mean_auc
 from airflow_mlsecops.core.errors import ConfigurationError, DataError
 from airflow_mlsecops.core.findings import Severity
+from airflow_mlsecops.core.poisoning.suspects import confident_learning, mean_auc
 from airflow_mlsecops.core.predicates import control_run
 from airflow_mlsecops.core.report import Report, Verdict
 from tests.support.labelled import dataset, flip, frame_of, two_clouds, write
@@ -119,7 +119,7 @@ def test_the_report_in_full(tmp_path: Path, clouds: pd.DataFrame) -> None:
         "seed": 4,
         "detector": "confident-learning/prune_by_noise_rate",
     }
-    assert set(report.tools) >= {"cleanlab", "scikit-learn", "numpy"}
+    assert set(report.tools) >= {"scikit-learn", "numpy", "scipy"}
     assert [finding.techniques for finding in report.findings] == [("AML.T0020", "AML.T0059", "ML02:2023")] * 2
     detail = report.details["detectors"]["confident-learning/prune_by_noise_rate"]
     assert detail["classes"] == [

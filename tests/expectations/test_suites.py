@@ -31,7 +31,7 @@ def test_the_digits_suite_names_the_columns_of_the_data_set() -> None:
     features = load_digits(as_frame=True).data.columns
     kwargs = [item["kwargs"] for item in resolve_suite("digits")["expectations"]]
     (columns,) = [each["column_set"] for each in kwargs if "column_set" in each]
-    assert set(columns) == {"row_id", *features, "label"}
+    assert set(columns) == {"row_id", *features, "source", "label"}
     ranged = [each["column"] for each in kwargs if each.get("max_value") == 16]
     assert ranged == list(features)
 

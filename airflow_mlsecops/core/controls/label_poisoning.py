@@ -1,8 +1,8 @@
-"""Look for labels that the other rows speak against: some were planted, some are mistakes.
+"""Look for labels that the other rows speak against: some were planted, some are mistakes, and say which it looks like.
 
-It sees labels that disagree with similar rows, above all many flips from one class to another. It doesn't see poison
-that vouches for itself: rows copied many times, a whole region or most of a class flipped, a backdoor whose trigger
-explains the label. A pass is no proof of innocence.
+A pass is no proof of innocence: poison that vouches for itself (most of a class or a whole region flipped, a
+backdoor whose trigger explains the label) is seen against a trusted version only, and flips of rows near a boundary
+hardly at all.
 """
 
 from __future__ import annotations
@@ -12,19 +12,16 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlsecops.core.controls.labelled_table import LabelledTable, quoted, read_labelled
-from airflow_mlsecops.core.controls.probabilities import DECIMALS, OutOfSample, out_of_sample_probabilities
-from airflow_mlsecops.core.controls.suspects import (
-    DETECTOR,
-    Pair,
-    Suspects,
-    class_pairs,
-    confident_learning,
-    mean_auc,
-    suspects_json,
-)
+from airflow_mlsecops.core.canonical import canonical_json
 from airflow_mlsecops.core.errors import ConfigurationError, DataError
 from airflow_mlsecops.core.findings import Finding, Severity
+from airflow_mlsecops.core.poisoning.analysis import CHANCE_AUC, Analysis, analyse
+from airflow_mlsecops.core.poisoning.document import document
+from airflow_mlsecops.core.poisoning.estimators import DECIMALS
+from airflow_mlsecops.core.poisoning.labelled_table import LabelledTable, Roles, quoted, read_labelled
+from airflow_mlsecops.core.poisoning.report_html import report_html
+from airflow_mlsecops.core.poisoning.suspects import Pair, class_pairs, suspect_rows
+from airflow_mlsecops.core.poisoning.verdict import TECHNIQUES, Judgement
 from airflow_mlsecops.core.report import Report, verdict_of
 
 if TYPE_CHECKING:
@@ -33,14 +30,8 @@ if TYPE_CHECKING:
     from airflow_mlsecops.core.artifact import Artifact
 
 CONTROL = "label-poisoning"
-TECHNIQUES = ("AML.T0020", "AML.T0059", "ML02:2023")
-"""MITRE ATLAS: poison training data, erode dataset integrity. OWASP ML: data poisoning attack."""
-
-CHANCE_AUC = 0.55
-"""A mean one-against-rest AUC up to here is chance (0.5) with room for the scatter of small data sets."""
-
 MAX_PAIRS = 100
-_TOOLS = ("cleanlab", "scikit-learn", "numpy", "pandas", "scipy")
+_TOOLS = ("scikit-learn", "numpy", "pandas", "scipy")
 
 
 def detect_label_poisoning(
@@ -55,8 +46,10 @@ def detect_label_poisoning(
     budget: float = 0.02,
     warn_budget: float | None = None,
     seed: int = 0,
+    roles: Roles | None = None,
+    baseline: Path | None = None,
 ) -> Report:
-    """Judge the labels of a table; the verdict is FAIL when the share of suspects is above the budget.
+    """Judge the labels of a table; FAIL when it looks like an attack or more are doubted than the budget allows.
 
     The answer depends on the rows, not on their order in the file, when ``id_column`` names them.
 
@@ -64,54 +57,82 @@ def detect_label_poisoning(
         artifact: what the rows belong to; the subject of the report.
         path: a private copy of its verified bytes, CSV or Parquet.
         label_column: the column with the labels: text, numbers or booleans.
-        feature_columns: numeric columns to learn from; by default all but label and id.
+        feature_columns: numeric columns to learn from; by default all but label, id and columns with another role.
         id_column: the column that names a row; by default its number, from 0, without the header.
-        estimator: see :func:`airflow_mlsecops.core.controls.probabilities.out_of_sample_probabilities`.
+        estimator: see :func:`airflow_mlsecops.core.poisoning.estimators.out_of_sample_probabilities`.
         folds: of the cross-validation, at least 2.
         budget: share of suspect labels, 0 up to but not including 1, above which the verdict is FAIL.
         warn_budget: share above which it is WARN; not above ``budget``.
         seed: of everything random.
+        roles: the columns that name source, time, probabilities or embeddings.
+        baseline: the last trusted version, with the same columns; needs ``id_column``.
 
     Returns:
-        A report whose blob ``suspects.json`` lists ``{row_id, given, suggested, quality}``, the worst first.
+        A report with the blobs ``suspects.json`` (the accused rows, the worst first), ``analysis.json`` (all that was
+        found, by the published schema) and ``report.html`` (the same to read).
 
     Raises:
         DataError: if the table can't be judged.
         ConfigurationError: if a parameter or the estimator is wrong.
     """
     _check_settings(folds, budget, warn_budget, seed)
-    table = read_labelled(path, label_column=label_column, feature_columns=feature_columns, id_column=id_column)
+    if baseline is not None and id_column is None:
+        raise ConfigurationError("a baseline is given, but no id_column", "rows of two versions are matched by id")
+    columns: dict[str, Any] = {
+        "label_column": label_column,
+        "feature_columns": feature_columns,
+        "id_column": id_column,
+        "roles": roles,
+    }
+    table = read_labelled(path, **columns)
     _check_rows(table, folds)
-    predicted = out_of_sample_probabilities(
-        table.features, table.labels, classes=len(table.classes), estimator=estimator, folds=folds, seed=seed
-    )
-    suspects = confident_learning(table.labels, predicted.probabilities)
-    pairs = class_pairs(table, suspects)
-    auc = mean_auc(table.labels, predicted.probabilities)
-    findings = _findings(table, suspects, pairs, auc, budget=budget, warn_budget=warn_budget)
-    found = int(suspects.flagged.sum())
+    trusted = None if baseline is None else read_labelled(baseline, **columns)
+    if trusted is not None:
+        _check_rows(trusted, folds)
+    found = analyse(table, estimator=estimator, folds=folds, seed=seed, trusted=trusted)
+    pairs = class_pairs(table, found.suspects)
+    findings = _findings(table, found, pairs, budget=budget, warn_budget=warn_budget)
+    full = document(table, found)
+    rows = suspect_rows(table, found.suspects, found.accused, found.detections)
     return Report(
         subject=artifact,
         control=CONTROL,
         verdict=verdict_of(findings),
-        summary=_summary(found, len(table.labels), budget, auc),
+        summary=_summary(found, budget),
         findings=findings,
-        metrics={**_metrics(table, suspects, predicted, pairs), "mean_auc_out_of_sample": auc, "budget": budget},
+        metrics={**_metrics(table, found, pairs), "mean_auc_out_of_sample": found.auc, "budget": budget},
         parameters={
             "label_column": label_column,
             "feature_columns": "all numeric" if feature_columns is None else list(feature_columns),
             "id_column": id_column,
-            "estimator": predicted.estimator,
+            "estimator": found.estimator,
             "folds": folds,
             "budget": budget,
             "warn_budget": warn_budget,
             "seed": seed,
-            "detector": DETECTOR,
+            "detector": found.main,
+            **_named(roles, baseline is not None),
         },
         tools={name: version(name) for name in _TOOLS},
-        details=_details(table, suspects, predicted, pairs),
-        blobs={"suspects.json": suspects_json(table, suspects)},
+        details=_details(table, found, pairs),
+        blobs={
+            "suspects.json": canonical_json(rows),
+            "analysis.json": canonical_json(full),
+            "report.html": report_html(table, found, full, rows, name=artifact.name),
+        },
     )
+
+
+def _named(roles: Roles | None, baseline: bool) -> dict[str, Any]:
+    given = roles or Roles()
+    named: dict[str, Any] = {
+        "source_column": given.source,
+        "time_column": given.time,
+        "probability_columns": dict(given.probabilities) if given.probabilities else None,
+        "embedding_columns": list(given.embeddings) or None,
+        "baseline": baseline or None,
+    }
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def _check_settings(folds: int, budget: float, warn_budget: float | None, seed: int) -> None:
@@ -146,32 +167,30 @@ def _check_rows(table: LabelledTable, folds: int) -> None:
 
 
 def _findings(
-    table: LabelledTable,
-    suspects: Suspects,
-    pairs: list[Pair],
-    auc: float,
-    *,
-    budget: float,
-    warn_budget: float | None,
+    table: LabelledTable, found: Analysis, pairs: list[Pair], *, budget: float, warn_budget: float | None
 ) -> tuple[Finding, ...]:
     """Worst first. The pair that stands out is information; it weighs as much as the share that it is part of."""
-    rows, found = len(table.labels), int(suspects.flagged.sum())
-    share, severity, limit = found / rows, Severity.INFO, budget
+    rows, number = len(table.labels), int(found.suspects.flagged.sum())
+    share, severity, limit = number / rows, Severity.INFO, budget
     findings = []
     if share > budget:
         severity = Severity.CRITICAL
     elif warn_budget is not None and share > warn_budget:
         severity, limit = Severity.WARNING, warn_budget
     if severity is not Severity.INFO:
-        message = f"{found} of {rows} labels ({share:.2%}) are suspect, more than {limit:.2%}"
-        findings.append(Finding(f"{CONTROL}/suspect-share", severity, message, f"{found} rows", TECHNIQUES))
-    if auc <= CHANCE_AUC:
-        message = f"the estimator is no better than chance (mean AUC {auc:.3f}), so it can't judge labels"
+        message = f"{number} of {rows} labels ({share:.2%}) are suspect, more than {limit:.2%}"
+        findings.append(Finding(f"{CONTROL}/suspect-share", severity, message, f"{number} rows", TECHNIQUES))
+    if found.auc <= CHANCE_AUC:
+        message = f"the estimator is no better than chance (mean AUC {found.auc:.3f}), so it can't judge labels"
         findings.append(Finding(f"{CONTROL}/no-better-than-chance", Severity.CRITICAL, message))
+    for item in found.detections:
+        if item.detector in found.conclusion.decided_by and found.conclusion.judgement is Judgement.TARGETED_ATTACK:
+            rule, where = f"{CONTROL}/{item.detector}", f"{item.rows} rows"
+            findings.append(Finding(rule, Severity.CRITICAL, item.message, where, TECHNIQUES))
     if pairs:
         top = pairs[0]
         message = (
-            f"{top.rows} of {found} suspects are labelled {quoted([top.given])} where the other rows say "
+            f"{top.rows} of {number} suspects are labelled {quoted([top.given])} where the other rows say "
             f"{quoted([top.suggested])}: {top.share:.1%} of that label's rows"
         )
         findings.append(Finding(f"{CONTROL}/class-pair", severity, message, f"{top.rows} rows", TECHNIQUES))
@@ -181,21 +200,30 @@ def _findings(
     return tuple(sorted(findings, key=lambda finding: -finding.severity.rank))
 
 
-def _summary(found: int, rows: int, budget: float, auc: float) -> str:
-    text = f"{found} of {rows} labels ({found / rows:.2%}) are suspect; the budget is {budget:.2%}"
-    return text if auc > CHANCE_AUC else f"{text}; but the estimator is no better than chance, so this says nothing"
+def _summary(found: Analysis, budget: float) -> str:
+    flagged = found.suspects.flagged
+    text = (
+        f"{int(flagged.sum())} of {len(flagged)} labels ({flagged.mean():.2%}) are suspect; the budget is {budget:.2%}"
+    )
+    if found.auc <= CHANCE_AUC:
+        return f"{text}; but the estimator is no better than chance, so this says nothing"
+    if found.conclusion.judgement is Judgement.TARGETED_ATTACK:
+        return f"{text}; it looks like a targeted attack ({', '.join(found.conclusion.decided_by)})"
+    return text
 
 
-def _metrics(table: LabelledTable, suspects: Suspects, predicted: OutOfSample, pairs: list[Pair]) -> dict[str, Any]:
-    rows, found = len(table.labels), int(suspects.flagged.sum())
-    correct = float((predicted.probabilities.argmax(axis=1) == table.labels).mean())
+def _metrics(table: LabelledTable, found: Analysis, pairs: list[Pair]) -> dict[str, Any]:
+    rows, number = len(table.labels), int(found.suspects.flagged.sum())
+    correct = float((found.probabilities.argmax(axis=1) == table.labels).mean())
     metrics: dict[str, Any] = {
         "rows": rows,
         "features": len(table.feature_names),
         "classes": len(table.classes),
-        "suspects": found,
-        "suspect_share": round(found / rows, DECIMALS),
+        "suspects": number,
+        "suspect_share": round(number / rows, DECIMALS),
         "accuracy_out_of_sample": round(correct, DECIMALS),
+        "judgement": found.conclusion.judgement.value,
+        "attack_p_value": found.conclusion.p_value,
     }
     if pairs:
         top = pairs[0]
@@ -208,19 +236,21 @@ def _metrics(table: LabelledTable, suspects: Suspects, predicted: OutOfSample, p
     return metrics
 
 
-def _details(table: LabelledTable, suspects: Suspects, predicted: OutOfSample, pairs: list[Pair]) -> dict[str, Any]:
-    sizes, found = Counter(table.labels.tolist()), Counter(table.labels[suspects.flagged].tolist())
+def _details(table: LabelledTable, found: Analysis, pairs: list[Pair]) -> dict[str, Any]:
+    sizes, suspect = Counter(table.labels.tolist()), Counter(table.labels[found.suspects.flagged].tolist())
+    main = {
+        "classes": [{"label": name, "rows": sizes[k], "suspects": suspect[k]} for k, name in enumerate(table.classes)],
+        "pairs": [vars(pair) for pair in pairs[:MAX_PAIRS]],
+        "pairs_total": len(pairs),
+    }
+    others = {
+        item.detector: {"rows": item.rows, "p_value": item.p_value, "message": item.message, **item.details}
+        for item in found.detections
+        if item.detector != found.main
+    }
     return {
-        "detectors": {
-            DETECTOR: {
-                "classes": [
-                    {"label": name, "rows": sizes[k], "suspects": found[k]} for k, name in enumerate(table.classes)
-                ],
-                "pairs": [vars(pair) for pair in pairs[:MAX_PAIRS]],
-                "pairs_total": len(pairs),
-            }
-        },
-        "estimator": {"name": predicted.estimator, "settings": dict(predicted.settings)},
+        "detectors": {found.main: main, **others},
+        "estimator": {"name": found.estimator, "settings": dict(found.settings)},
         "feature_columns": list(table.feature_names),
         "ignored_columns": list(table.ignored),
     }

@@ -72,7 +72,7 @@ def out_of_sample_probabilities(
     import numpy as np
     from sklearn.base import clone
     from sklearn.model_selection import StratifiedKFold
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     smallest_training_part = len(labels) - -(-len(labels) // folds)
     template, name = resolve_estimator(estimator, seed=seed, neighbours=min(NEIGHBOURS, smallest_training_part))

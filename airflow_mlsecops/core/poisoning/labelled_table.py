@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.core.controls.tables import read_table
@@ -23,6 +23,45 @@ LARGEST = 3.4028234e38
 
 
 @dataclass(frozen=True)
+class Roles:
+    """Columns with a role of their own, which are no features.
+
+    Attributes:
+        source: the column that says who a row came from: a supplier, an annotator.
+        time: the column that says when; anything that sorts (numbers, dates, ISO 8601 text).
+        probabilities: label -> the column with its out-of-sample probability, for every label.
+        embeddings: numeric columns with a model's embedding of the row.
+    """
+
+    source: str | None = None
+    time: str | None = None
+    probabilities: Mapping[str, str] | None = None
+    embeddings: Sequence[str] = ()
+
+    def columns(self) -> list[str]:
+        """All of them."""
+        single = [name for name in (self.source, self.time) if name]
+        return [*single, *(self.probabilities or {}).values(), *self.embeddings]
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What columns with a role hold, in the order of the rows; None where no column was named.
+
+    Attributes:
+        sources: (rows,) text.
+        times: (rows,) numbers or text.
+        probabilities: (rows, classes) in the order of the classes.
+        embeddings: (rows, columns), finite.
+    """
+
+    sources: tuple[str, ...] | None = None
+    times: NDArray[Any] | None = None
+    probabilities: NDArray[np.float64] | None = None
+    embeddings: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
 class LabelledTable:
     """Rows in the order of their ids, so that nothing that is made of them depends on the order in the file.
 
@@ -33,6 +72,8 @@ class LabelledTable:
         classes: the original labels as text: numbers by value, all else by text.
         feature_names: (columns,).
         ignored: columns that are neither id nor label and not numeric, where the caller named no features.
+        extras: the columns that say something about rows and are no features, by role.
+        numbers: (rows,) where each row stands in the file, from 0.
     """
 
     row_ids: tuple[str, ...]
@@ -41,10 +82,18 @@ class LabelledTable:
     classes: tuple[str, ...]
     feature_names: tuple[str, ...]
     ignored: tuple[str, ...]
+    extras: Extras = field(default_factory=Extras)
+    numbers: tuple[int, ...] = ()
 
 
 def read_labelled(
-    path: Path, *, label_column: str, feature_columns: Sequence[str] | None = None, id_column: str | None = None
+    path: Path,
+    *,
+    label_column: str,
+    feature_columns: Sequence[str] | None = None,
+    id_column: str | None = None,
+    roles: Roles | None = None,
+    learn: bool = True,
 ) -> LabelledTable:
     """Read a CSV or Parquet file or folder.
 
@@ -53,6 +102,8 @@ def read_labelled(
         label_column: text, numbers or booleans.
         feature_columns: numeric columns; by default all but label and id.
         id_column: unique values; by default rows are numbered from 0 in the order of the file.
+        roles: columns with a role of their own.
+        learn: whether features are needed; without, there are none and nothing is said of them.
 
     Raises:
         DataError: if the table can't be read, a column is missing, a label or an id is missing, ids repeat, there is
@@ -61,12 +112,17 @@ def read_labelled(
     """
     import numpy as np
 
-    features = _named_features(label_column, feature_columns, id_column)
+    features, given = _named_features(label_column, feature_columns, id_column), roles or Roles()
+    aside = given.columns()
+    _check_roles(aside, label_column, id_column, features)
     frame = read_table(path)
-    _need_columns(frame, [label_column, *([id_column] if id_column else []), *(features or [])])
-    rest = [column for column in frame.columns if column not in (label_column, id_column)]
+    _need_columns(frame, [label_column, *([id_column] if id_column else []), *(features or []), *aside])
+    rest = [column for column in frame.columns if column not in (label_column, id_column, *aside)]
     numeric = [column for column in rest if _is_numeric(frame[column])]
-    matrix = _matrix(frame, features if features is not None else numeric, numeric)
+    if not learn:
+        features, numeric = [], []
+    used = features if features is not None else numeric
+    matrix = _matrix(frame, used, numeric) if learn else np.empty((len(frame), 0))
     labels, classes = _encoded(frame[label_column], label_column)
     if id_column is None:
         ids, order = [str(number) for number in range(len(frame))], list(range(len(frame)))
@@ -78,8 +134,10 @@ def read_labelled(
         features=np.ascontiguousarray(matrix[order]),
         labels=labels[order],
         classes=classes,
-        feature_names=tuple(str(name) for name in (features if features is not None else numeric)),
+        feature_names=tuple(str(name) for name in used),
         ignored=() if features is not None else tuple(str(name) for name in rest if name not in numeric),
+        extras=_extras(frame.iloc[order], given, classes),
+        numbers=tuple(order),
     )
 
 
@@ -109,6 +167,45 @@ def _named_features(
             "leave it out: a label would explain itself, an id says nothing",
         )
     return features
+
+
+def _check_roles(aside: list[str], label_column: str, id_column: str | None, features: list[str] | None) -> None:
+    clash = [name for name in aside if name in (label_column, id_column, *(features or []))]
+    twice = [name for name, count in Counter(aside).items() if count > 1]
+    if clash or twice:
+        raise ConfigurationError(
+            f"column {quoted(clash or twice)} has two roles",
+            "a column is one of label, id, feature, source, time, probability or embedding",
+        )
+
+
+def _extras(frame: pd.DataFrame, roles: Roles, classes: tuple[str, ...]) -> Extras:
+    import numpy as np
+
+    sources = times = probabilities = embeddings = None
+    for name in (roles.source, roles.time):
+        if name and (missing := _missing(frame[name], name)):
+            raise DataError(f"{missing} of {len(frame)} values in column {name!r} are missing", "fill them in")
+    if roles.source:
+        sources = tuple(_texts(frame[roles.source], roles.source))
+    if roles.time:
+        column = frame[roles.time]
+        times = column.to_numpy() if column.dtype.kind in "iufM" else np.array([str(cell) for cell in column])
+    if roles.probabilities is not None:
+        odd = sorted(set(map(str, roles.probabilities)) ^ set(classes))
+        if odd:
+            raise DataError(
+                f"probability columns and labels differ in {quoted(odd)}", "name one column for each label in the data"
+            )
+        by_label = {str(label): column for label, column in roles.probabilities.items()}
+        probabilities = _numbers(frame, [by_label[name] for name in classes])
+    if roles.embeddings:
+        embeddings = _numbers(frame, list(roles.embeddings))
+    return Extras(sources, times, probabilities, embeddings)
+
+
+def _numbers(frame: pd.DataFrame, names: list[str]) -> NDArray[np.float64]:
+    return _matrix(frame, names, [name for name in names if _is_numeric(frame[name])])
 
 
 def _need_columns(frame: pd.DataFrame, needed: list[str]) -> None:

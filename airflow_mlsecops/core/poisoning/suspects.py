@@ -1,25 +1,28 @@
 """Which labels the other rows speak against: confident learning over out-of-sample probabilities.
 
-Northcutt, Jiang, Chuang: "Confident Learning: Estimating Uncertainty in Dataset Labels", JAIR 70 (2021), through
-cleanlab; here without its dependence on how a processor sorts ties.
+Northcutt, Jiang, Chuang: "Confident Learning: Estimating Uncertainty in Dataset Labels", JAIR 70 (2021); see
+:mod:`airflow_mlsecops.core.poisoning.engine`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from airflow_mlsecops.core.canonical import canonical_json
-from airflow_mlsecops.core.controls.probabilities import DECIMALS
+from airflow_mlsecops.core.poisoning.engine import DEFAULT_FILTER, find_issues, quality_scores
+from airflow_mlsecops.core.poisoning.estimators import DECIMALS
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from airflow_mlsecops.core.controls.labelled_table import LabelledTable
+    from airflow_mlsecops.core.poisoning.detectors.detection import Detection
+    from airflow_mlsecops.core.poisoning.labelled_table import LabelledTable
 
-DETECTOR = "confident-learning/prune_by_noise_rate"
+CONFIDENT_LEARNING = f"confident-learning/{DEFAULT_FILTER}"
+NOISE_MODEL = "noise-model"
 
 
 @dataclass(frozen=True)
@@ -55,27 +58,22 @@ class Pair:
 
 
 def confident_learning(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Suspects:
-    """Cleanlab's default filter, without its dependence on how a processor sorts ties.
+    """The default filter of confident learning; ties go by the order of the rows.
 
     Args:
         labels: (rows,), encoded 0 … classes - 1.
-        probabilities: (rows, classes), out of sample, rounded to :data:`DECIMALS`.
+        probabilities: (rows, classes), out of sample.
+
+    Raises:
+        DataError: if the probabilities are none.
     """
     import numpy as np
-    from cleanlab.filter import find_label_issues
-    from cleanlab.rank import get_label_quality_scores
 
-    rows = np.arange(len(labels))
-    # Pruning takes the n largest margins by an unstable argsort. A nudge far below the rounding lets no two rows of a
-    # class tie: the earlier one, by id, goes first. Only a probability of 1 can't be nudged; its row is never suspect.
-    untied = probabilities.copy()
-    nudge = rows / max(len(rows), 1) * 10.0 ** -(DECIMALS + 2)
-    untied[rows, labels] = np.minimum(untied[rows, labels] + nudge, 1.0)
-    flagged = find_label_issues(labels, untied, filter_by="prune_by_noise_rate", n_jobs=1)
+    flagged = find_issues(labels, probabilities).mask()
     others = probabilities.copy()
-    others[rows, labels] = -1.0
-    quality = get_label_quality_scores(labels, probabilities, method="self_confidence")
-    return Suspects(np.asarray(flagged, dtype=bool), others.argmax(axis=1), np.round(quality, DECIMALS))
+    others[np.arange(len(labels)), labels] = -1.0
+    quality = quality_scores(labels, probabilities)
+    return Suspects(flagged, others.argmax(axis=1), np.round(quality, DECIMALS))
 
 
 def mean_auc(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> float:
@@ -96,15 +94,20 @@ def class_pairs(table: LabelledTable, suspects: Suspects) -> list[Pair]:
     return [Pair(table.classes[g], table.classes[s], n, round(n / sizes[g], DECIMALS)) for (g, s), n in ordered]
 
 
-def suspects_json(table: LabelledTable, suspects: Suspects) -> bytes:
-    """The suspects as canonical JSON, the least believable label first, ties by row id."""
-    rows = [
-        {
+def suspect_rows(
+    table: LabelledTable, suspects: Suspects, accused: NDArray[np.bool_], detections: Sequence[Detection]
+) -> list[dict[str, Any]]:
+    """The accused rows, the least believable label first, ties by row id; each with the detectors that accuse it."""
+    rows = []
+    for index in accused.nonzero()[0].tolist():
+        row = {
             "row_id": table.row_ids[index],
             "given": table.classes[table.labels[index]],
             "suggested": table.classes[suspects.suggested[index]],
             "quality": float(suspects.quality[index]),
+            "detectors": [item.detector for item in detections if item.flagged[index]],
         }
-        for index in suspects.flagged.nonzero()[0]
-    ]
-    return canonical_json(sorted(rows, key=lambda row: (row["quality"], row["row_id"])))
+        if table.extras.sources is not None:
+            row["source"] = table.extras.sources[index]
+        rows.append(row)
+    return sorted(rows, key=lambda row: (row["quality"], row["row_id"]))

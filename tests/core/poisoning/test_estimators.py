@@ -17,13 +17,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
-from airflow_mlsecops.core.controls.probabilities import (
+from airflow_mlsecops.core.errors import ConfigurationError
+from airflow_mlsecops.core.poisoning.estimators import (
     DEFAULT_NAME,
     default_estimator,
     out_of_sample_probabilities,
     resolve_estimator,
 )
-from airflow_mlsecops.core.errors import ConfigurationError
 from tests.support.labelled import two_clouds
 
 X, Y = two_clouds(40)
@@ -166,7 +166,7 @@ def test_the_ways_to_name_an_estimator(estimator: Any, name: str) -> None:
 def test_a_dotted_path_to_a_factory() -> None:
     made, name = resolve_estimator(f"{__name__}:made_here")
     assert type(made).__name__ == "Scripted"
-    assert name.endswith("from tests.core.test_probabilities:made_here")
+    assert name.endswith(f"from {__name__}:made_here")
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_mlsecops.core.controls.labelled_table import LabelledTable, read_labelled
 from airflow_mlsecops.core.errors import ConfigurationError, DataError
+from airflow_mlsecops.core.poisoning.labelled_table import LabelledTable, read_labelled
 from tests.support.labelled import frame_of, two_clouds, write
 
 Change = Callable[[pd.DataFrame], Any]

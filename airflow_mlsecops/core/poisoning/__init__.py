@@ -1,0 +1,1 @@
+"""Label and data poisoning: is there an attack, which rows, which source, how sure."""
