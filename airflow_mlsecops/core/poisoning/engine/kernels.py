@@ -229,6 +229,9 @@ def collect(  # noqa: C901 - as above
                 if slot == label or value < screen[label, slot]:
                     slot += 1
                     continue
+                hits -= 1
+                if hits == 0:
+                    slot = classes - 1  # no other class of this row can come in
             elif slot == classes:
                 group = base + label
                 value = -given
