@@ -105,11 +105,11 @@ def duplicated(x: Any, y: Any, share: float, draw: np.random.Generator) -> Poiso
 
 
 def cluster(x: Any, y: Any, share: float, draw: np.random.Generator) -> Poisoned:
-    """The rows of a class that lie nearest to one of them get one other label."""
+    """The rows of a class that lie nearest to one of them get one other label; at most 90 % of the class."""
     scaled, seed = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-12), int(draw.integers(len(y)))
     members = np.flatnonzero(y == y[seed])
     order = np.argsort(((scaled[members] - scaled[seed]) ** 2).sum(axis=1), kind="stable")
-    rows = members[order[: max(1, round(share * len(y)))]]
+    rows = members[order[: max(1, min(round(share * len(y)), int(0.9 * len(members))))]]
     return _relabelled(x, y, rows, np.full(len(rows), _other(y, rows[:1], y.max() + 1, draw)[0]), draw)
 
 

@@ -265,12 +265,14 @@ def test_every_operator_with_arguments_of_its_own_is_told() -> None:
         "ApprovalGateOperator",
         "ReleaseGateOperator",
         "RevokeArtifactOperator",
+        "SanitizeDatasetOperator",
         "SignedArtifactSensor",
     }
 
 
 def test_rules_that_are_named_are_given() -> None:
-    sources = [*(CORE / "controls").glob("*.py"), ROOT / "operators" / "control.py"]
+    detectors = (CORE / "poisoning" / "detectors").glob("*.py")
+    sources = [*(CORE / "controls").glob("*.py"), *detectors, ROOT / "operators" / "control.py"]
     text = "".join(path.read_text() for path in sources)
     named = {
         rule

@@ -114,6 +114,11 @@ def test_poisoned_data_are_stopped_before_training(airflow_stack: AirflowStack, 
         "data-validation": "pass",
         "label-poisoning": "fail",
     }
+    (judged,) = [result for result in results if result.control == "label-poisoning"]
+    assert (judged.metrics["top_pair_given"], judged.metrics["top_pair_suggested"]) == ("8", "3")
+    told = {finding["rule"]: finding["message"] for finding in judged.findings}
+    assert make_demo_data.GUILTY in told["label-poisoning/source"]
+    assert "'3' are labelled '8'" in told["label-poisoning/label-pair"]
 
 
 def test_who_triggered_cannot_approve_and_a_gate_marked_success_releases_nothing(
@@ -140,6 +145,7 @@ def test_who_triggered_cannot_approve_and_a_gate_marked_success_releases_nothing
     [
         ("example_validate_data", {"validate": "success"}),
         ("example_detect_label_poisoning", {"poisoning": "success"}),
+        ("example_sanitize_dataset", {"poisoning": "success", "sanitize": "success"}),
         ("example_sign_and_verify", {"sign": "success", "verify": "success"}),
         ("example_release_gate", {"release": "skipped"}),
     ],
