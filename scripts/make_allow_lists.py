@@ -92,7 +92,10 @@ def is_inert(kind: type) -> bool:
     """Whether making an object of the class, and setting its state, runs nothing that wasn't read."""
     if issubclass(kind, (type, BaseException)):
         return False
-    if any(in_python(kind, name) for name in ("__new__", "__del__", "__setattr__", "__getattr__", "__getattribute__")):
+    new = inspect.getattr_static(kind, "__new__")
+    if in_python(kind, "__new__") and not new.__func__.__qualname__.startswith("deprecated._decorate_class"):
+        return False
+    if any(in_python(kind, name) for name in ("__del__", "__setattr__", "__getattr__", "__getattribute__")):
         return False
     state = inspect.getattr_static(kind, "__setstate__", None)
     if inspect.isfunction(state):
