@@ -28,6 +28,11 @@ TARGET = Path(__file__).resolve().parents[1] / "airflow_mlsecops" / "core" / "sc
 Lists = dict[str, dict[str, str]]
 
 REVIEWED = {
+    "sklearn.utils.deprecation.deprecated._decorate_class.<locals>.wrapped",
+    "torch.nn.modules.module.Module.__getattr__",
+    "torch.nn.modules.module.Module.__setattr__",
+    "xgboost.core.Booster.__del__",
+    "lightgbm.basic.Booster.__del__",
     "sklearn.base.BaseEstimator.__setstate__",
     "sklearn.gaussian_process.kernels.Kernel.__setstate__",
     "sklearn.utils._bunch.Bunch.__setstate__",
@@ -82,20 +87,19 @@ def modules_of(package: str) -> Iterator[ModuleType]:
 
 
 def in_python(kind: type, name: str) -> bool:
-    """Whether the class, or a base, defines this method in Python."""
-    return inspect.isfunction(inspect.getattr_static(kind, name, None)) or isinstance(
-        inspect.getattr_static(kind, name, None), (staticmethod, classmethod, property)
-    )
+    """Whether the class, or a base, defines this method in Python, and nobody read it."""
+    value = inspect.getattr_static(kind, name, None)
+    value = getattr(value, "__func__", value)
+    if inspect.isfunction(value):
+        return f"{value.__module__}.{value.__qualname__}" not in REVIEWED
+    return isinstance(value, property)
 
 
 def is_inert(kind: type) -> bool:
     """Whether making an object of the class, and setting its state, runs nothing that wasn't read."""
     if issubclass(kind, (type, BaseException)):
         return False
-    new = inspect.getattr_static(kind, "__new__")
-    if in_python(kind, "__new__") and not new.__func__.__qualname__.startswith("deprecated._decorate_class"):
-        return False
-    if any(in_python(kind, name) for name in ("__del__", "__setattr__", "__getattr__", "__getattribute__")):
+    if any(in_python(kind, name) for name in ("__new__", "__del__", "__setattr__", "__getattr__", "__getattribute__")):
         return False
     state = inspect.getattr_static(kind, "__setstate__", None)
     if inspect.isfunction(state):
@@ -193,6 +197,10 @@ def of_pandas() -> Lists:
         {module: names for module, names in arrays.items()},
         uses("pandas.core.dtypes.dtypes", "new call", "CategoricalDtype", "DatetimeTZDtype", "PeriodDtype", "IntervalDtype"),
         uses("pandas._libs.internals", "call", "BlockPlacement"),
+        uses("pandas.arrays", "new call", *importlib.import_module("pandas.arrays").__all__),
+        uses("pandas", "new call", "CategoricalDtype", "StringDtype", "DatetimeTZDtype", "PeriodDtype", "IntervalDtype"),
+        uses("pandas", "new", "TimedeltaIndex", "PeriodIndex", "IntervalIndex"),
+        uses("pandas._libs.tslibs.timedeltas", "name", "Timedelta"),
     )  # fmt: skip
 
 
