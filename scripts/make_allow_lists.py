@@ -165,7 +165,9 @@ def of_numpy() -> Lists:
     """Arrays, scalar types, ufuncs, generators, polynomials."""
     import numpy
 
-    scalars = [name for name, value in vars(numpy).items() if isinstance(value, type) and issubclass(value, numpy.generic)]
+    scalars = [
+        name for name, value in vars(numpy).items() if isinstance(value, type) and issubclass(value, numpy.generic)
+    ]
     generators = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
     ufuncs = [name for name, value in vars(numpy).items() if isinstance(value, numpy.ufunc)]
     return merged(
@@ -198,7 +200,7 @@ def of_pandas() -> Lists:
         uses("pandas.core.dtypes.dtypes", "new call", "CategoricalDtype", "DatetimeTZDtype", "PeriodDtype", "IntervalDtype"),
         uses("pandas._libs.internals", "call", "BlockPlacement"),
         uses("pandas.arrays", "new call", *importlib.import_module("pandas.arrays").__all__),
-        uses("pandas", "new call", "CategoricalDtype", "StringDtype", "DatetimeTZDtype", "PeriodDtype", "IntervalDtype"),
+        uses("pandas", "new call", "Categorical", "CategoricalDtype", "StringDtype", "DatetimeTZDtype", "PeriodDtype", "IntervalDtype"),
         uses("pandas", "new", "TimedeltaIndex", "PeriodIndex", "IntervalIndex"),
         uses("pandas._libs.tslibs.timedeltas", "name", "Timedelta"),
     )  # fmt: skip

@@ -79,7 +79,9 @@ print(json.dumps({"error": bool(data.get("has_errors")), "found": found}))
 SCANNERS: dict[str, str] = {"picklescan": _PICKLESCAN, "modelaudit": _MODELAUDIT}
 
 
-def ask(name: str, path: Path, *, seconds: int = SECONDS, memory: int = MEMORY, run: Callable[..., Any] = subprocess.run) -> Opinion:
+def ask(
+    name: str, path: Path, *, seconds: int = SECONDS, memory: int = MEMORY, run: Callable[..., Any] = subprocess.run
+) -> Opinion:
     """Let another scanner look at the files.
 
     Args:
@@ -100,7 +102,13 @@ def ask(name: str, path: Path, *, seconds: int = SECONDS, memory: int = MEMORY, 
     except PackageNotFoundError:
         raise MissingExtraError(f"{name} isn't installed", f"pip install {name}") from None
     with tempfile.TemporaryDirectory(prefix="mlsecops-opinion-") as home, tempfile.TemporaryFile() as output:
-        environment = {"PATH": os.defpath, "HOME": home, "TMPDIR": home, "PROMPTFOO_DISABLE_TELEMETRY": "1", "NO_COLOR": "1"}
+        environment = {
+            "PATH": os.defpath,
+            "HOME": home,
+            "TMPDIR": home,
+            "PROMPTFOO_DISABLE_TELEMETRY": "1",
+            "NO_COLOR": "1",
+        }
         command = [sys.executable, "-I", "-c", SCANNERS[name], str(path.resolve()), str(memory), str(seconds)]
         try:
             done = run(

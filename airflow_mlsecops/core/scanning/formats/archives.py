@@ -61,7 +61,9 @@ def scan_compressed(scan: Scan, part: Part) -> None:
             if size > max(16 * CHUNK, part.size * scan.limits.ratio):
                 raise Refusal("archive-bomb", f"{part.size} bytes unpack to more than {size}")
             data = getattr(unpacker, "unconsumed_tail", b"")
-            if getattr(unpacker, "eof", False) or (not data and getattr(unpacker, "needs_input", not out or len(out) < CHUNK)):
+            if getattr(unpacker, "eof", False) or (
+                not data and getattr(unpacker, "needs_input", not out or len(out) < CHUNK)
+            ):
                 break
     if not getattr(unpacker, "eof", False):
         raise Refusal("truncated", f"{kind} data has no end")

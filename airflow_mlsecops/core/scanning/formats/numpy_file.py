@@ -87,7 +87,7 @@ def item_size(descr: object, depth: int = 0) -> tuple[int, bool]:
             if not isinstance(field, tuple) or len(field) not in (2, 3):
                 raise Refusal("malformed", "a field of an array isn't a tuple")
             size, inner = item_size(field[1], depth + 1)
-            for item in (field[2] if len(field) == 3 and isinstance(field[2], tuple) else ()):
+            for item in field[2] if len(field) == 3 and isinstance(field[2], tuple) else ():
                 if type(item) is not int or item < 0:
                     raise Refusal("malformed", "a field of an array has no shape")
                 size *= item

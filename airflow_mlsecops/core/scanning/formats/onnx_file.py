@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from airflow_mlsecops.core.scanning.part import Part
     from airflow_mlsecops.core.scanning.scan import Scan
 
-DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training", "com.microsoft", "com.microsoft.nchwc"}
+DOMAINS = {
+    "",
+    "ai.onnx",
+    "ai.onnx.ml",
+    "ai.onnx.training",
+    "ai.onnx.preview.training",
+    "com.microsoft",
+    "com.microsoft.nchwc",
+}
 _PYTHON = {"PythonOp", "PythonOpGrad", "PyOp", "ATen"}
 MAX_DEPTH = 16
 _EXTERNAL = 1

@@ -65,7 +65,9 @@ def _graph(scan: Scan, part: Part, wire: Wire, span: Span) -> None:
 def _node(scan: Scan, part: Part, wire: Wire, span: Span) -> None:
     operator = next((wire.text(field.span) for field in wire.fields(span) if field.number == 2), "")
     if operator in REFUSED:
-        scan.outcome.add("file-or-shell-operator", f"the operator {operator}, which reaches out of the model", part.name)
+        scan.outcome.add(
+            "file-or-shell-operator", f"the operator {operator}, which reaches out of the model", part.name
+        )
     elif not _PLAIN.fullmatch(operator):
         scan.outcome.add("custom-operator", f"the operator {operator[:80]!r}, which needs code of its own", part.name)
 

@@ -13,8 +13,26 @@ if TYPE_CHECKING:
     from airflow_mlsecops.core.scanning.part import Part
     from airflow_mlsecops.core.scanning.scan import Scan
 
-CODE = {".py", ".pyc", ".pyw", ".pyx", ".so", ".dll", ".dylib", ".exe", ".sh", ".bat", ".ps1", ".js", ".jar", ".whl", ".pth.py"}
-_TEMPLATE_TRICKS = re.compile(r"__\w+__|\|\s*attr\b|\b(?:cycler|joiner|lipsum|self|config|request)\s*[.\[]|\bos\.|\bimport\b")
+CODE = {
+    ".py",
+    ".pyc",
+    ".pyw",
+    ".pyx",
+    ".so",
+    ".dll",
+    ".dylib",
+    ".exe",
+    ".sh",
+    ".bat",
+    ".ps1",
+    ".js",
+    ".jar",
+    ".whl",
+    ".pth.py",
+}
+_TEMPLATE_TRICKS = re.compile(
+    r"__\w+__|\|\s*attr\b|\b(?:cycler|joiner|lipsum|self|config|request)\s*[.\[]|\bos\.|\bimport\b"
+)
 _OVERLAP = 256
 _BOUNDARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 

@@ -33,7 +33,9 @@ def scan_torch(scan: Scan, part: Part) -> None:
     by_name = {info.filename.removeprefix(f"{root}/"): info for info in found if not info.is_dir()}
     code = [name for name in by_name if name.startswith("code/") or name in ("constants.pkl", "model.json")]
     if code:
-        scan.outcome.add("embedded-code", f"TorchScript carries code ({code[0][:80]}), which runs when it is used", part.name)
+        scan.outcome.add(
+            "embedded-code", f"TorchScript carries code ({code[0][:80]}), which runs when it is used", part.name
+        )
     inner = open_member(scan, part, by_name.pop("data.pkl"))
     reading = one_pickle(scan, inner, tensors=True, joblib=False)
     if not reading.complete:

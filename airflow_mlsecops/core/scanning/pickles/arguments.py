@@ -69,9 +69,9 @@ class Arguments(State):
         """
         begin = self.reader.base + self.pos - 1
         length = self.number(8)
-        if begin < self.frame_end:
+        if self.in_frame and begin < self.frame_end:
             raise Refusal("malformed", "a frame begins inside another one", certain=False)
-        self.frame_end = self.reader.base + self.pos + length
+        self.frame_end, self.in_frame = self.reader.base + self.pos + length, True
         if self.frame_end > self.reader.size:
             raise Refusal("truncated", "a frame ends after the file")
 
@@ -226,5 +226,3 @@ class Arguments(State):
     def persistent_id(self) -> None:
         """BINPERSID."""
         self.stack.append(self.storage(self.stack.pop()))
-
-

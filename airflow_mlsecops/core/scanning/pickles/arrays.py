@@ -30,7 +30,8 @@ def pass_array(state: State, described: object) -> object:
     if not machine.joblib:
         raise Refusal("array-desync", "an array of joblib's inside a pickle that joblib doesn't read")
     shape, dtype, subclass = _description(described)
-    if machine.reader.base + machine.pos < machine.frame_end:
+    machine.leave_frame(machine.pos)
+    if machine.in_frame:
         raise Refusal("array-desync", "an array in the middle of a frame")
     machine.reading.arrays += 1
     if dtype.has_object:
@@ -95,5 +96,3 @@ def _take_over(machine: Machine, inner: Machine, *, form: bool) -> None:
         hits = hits[:-1]  # the last one is where pickle would end in an error, and run nothing
     machine.reading.hits_total += len(hits)
     machine.reading.hits.extend(hits)
-
-

@@ -93,6 +93,7 @@ class Machine(Actions):
         self.texts: list[bytes] = []
         self.known: dict[tuple[bytes, bytes], object] = {}
         self.frame_end = -1
+        self.in_frame = False
         self.pos = 0
         self.start = 0
         self.memo_shift = False
@@ -148,15 +149,16 @@ class Machine(Actions):
         reader, memo, kept, texts = self.reader, self.memo, self.kept, self.texts
         stack, keep = self.stack, self.keep
         special, actions, want_text = self.special_text, self.table, self.sink is not None
-        buf, safe = reader.buf, reader.safe_end()
+        buf, safe = reader.buf, self.safe_end()
         while True:
             if pos >= safe:
+                self.pos = pos
+                self.leave_frame(pos)
                 if reader.base + pos >= reader.size:
-                    self.pos = pos
                     raise Refusal("truncated", "the pickle has no end")
-                if safe != len(buf) or pos >= len(buf):
+                if pos >= reader.safe_end():
                     pos = reader.refill(pos)
-                    buf, safe = reader.buf, reader.safe_end()
+                buf, safe = reader.buf, self.safe_end()
                 self.pos = pos
                 self.check_size()
             op = buf[pos]
@@ -248,8 +250,25 @@ class Machine(Actions):
                     raise Refusal("malformed", f"0x{op:02x} is no opcode")
                 action(self)
                 self.check_size()
-                pos, buf, safe = self.pos, reader.buf, reader.safe_end()
+                pos, buf, safe = self.pos, reader.buf, self.safe_end()
                 stack = self.stack
+
+    def safe_end(self) -> int:
+        """Up to where the window, and the frame, hold whole opcodes."""
+        end = self.reader.safe_end()
+        return min(end, self.frame_end - self.reader.base) if self.in_frame else end
+
+    def leave_frame(self, pos: int) -> None:
+        """A frame ends where an opcode does.
+
+        Raises:
+            Refusal: if it cuts one in two: CPython's two unpicklers differ then.
+        """
+        at = self.reader.base + pos
+        if self.in_frame and at >= self.frame_end:
+            self.in_frame = False
+            if at > self.frame_end:
+                raise Refusal("malformed", "a frame ends in the middle of an opcode", certain=False)
 
     def check_size(self) -> None:
         """Give up in time, and hand over the text so far.

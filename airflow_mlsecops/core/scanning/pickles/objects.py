@@ -40,7 +40,9 @@ class Objects(State):
         """STACK_GLOBAL: module and name from the stack, wherever they came from."""
         name, module = self.stack.pop(), self.stack.pop()
         if not isinstance(name, bytes) or not isinstance(module, bytes):
-            raise Refusal("malformed", f"a name that isn't plain text: {module!r}, {name!r}", certain=_no_name(module, name))
+            raise Refusal(
+                "malformed", f"a name that isn't plain text: {module!r}, {name!r}", certain=_no_name(module, name)
+            )
         self.stack.append(self.named(module, name))
 
     def named(self, module: bytes, name: bytes) -> object:
@@ -59,7 +61,9 @@ class Objects(State):
             if b"." in name:
                 self.hit("dotted-name", f"{text!r}: a name with a dot reaches into whatever a module imported")
             else:
-                self.hit("global-not-allowed", f"{text!r} is no allowed class" + ("" if plain else ", nor a plain name"))
+                self.hit(
+                    "global-not-allowed", f"{text!r} is no allowed class" + ("" if plain else ", nor a plain name")
+                )
         self.known[module, name] = value
         return value
 
@@ -159,7 +163,5 @@ class Objects(State):
         if not self.tensors:
             raise Refusal("persistent-id", "a persistent id outside of a torch file")
         found = storage_of(pid)
-        self.reading.storages[found.key] = max(
-            self.reading.storages.get(found.key, 0), found.numel * found.itemsize
-        )
+        self.reading.storages[found.key] = max(self.reading.storages.get(found.key, 0), found.numel * found.itemsize)
         return found

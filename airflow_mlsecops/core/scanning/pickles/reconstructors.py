@@ -92,8 +92,7 @@ def _frombuffer(function: Global, args: tuple[object, ...]) -> object:
 def _bit_generator(function: Global, args: tuple[object, ...]) -> object:
     """numpy.random._pickle.__bit_generator_ctor(class or name)."""
     known = len(args) == 1 and (
-        args[0] in _BIT_GENERATORS
-        or (isinstance(args[0], Global) and args[0].allowed.name.encode() in _BIT_GENERATORS)
+        args[0] in _BIT_GENERATORS or (isinstance(args[0], Global) and args[0].allowed.name.encode() in _BIT_GENERATORS)
     )
     if not known:
         raise refuse(function, "one of NumPy's bit generators")
@@ -160,8 +159,6 @@ def _from_text(function: Global, args: tuple[object, ...]) -> object:
     if not args or any(isinstance(item, Global) for item in args):
         raise refuse(function, "data")
     return DATA
-
-
 
 
 def _numpy(name: str) -> list[tuple[str, str]]:

@@ -32,6 +32,7 @@ class State:
     pos: int
     start: int
     frame_end: int
+    in_frame: bool
     memo_shift: bool
     tensors: bool
     joblib: bool

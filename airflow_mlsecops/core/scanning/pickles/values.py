@@ -59,9 +59,7 @@ class Dict:
         if len(self.items) + len(items) > MAX_ITEMS:
             self.known, self.items = False, []
             return
-        self.items.extend(
-            item if item.__class__ in _PLAIN else getattr(item, "old", DATA) for item in items
-        )
+        self.items.extend(item if item.__class__ in _PLAIN else getattr(item, "old", DATA) for item in items)
 
     def get(self, key: bytes) -> object | None:
         """The value that the key has at last, or None."""
