@@ -5,7 +5,7 @@
 
 A class goes on a list when making an object of it runs nothing of its own: no ``__new__`` in Python, no ``__del__``, no
 ``__setattr__`` or ``__getattr__``, and either no ``__setstate__`` or one that was read and stands in ``REVIEWED``.
-(SciPy's distributions, for one, run their state through ``exec``.) Functions go on a list only as names, and only ufuncs
+(SciPy's distributions, for one, run their state through ``exec``.) Functions go on a list only as names: ufuncs,
 and those that compute. What needs arguments is in ``reconstructors.py``. A package that isn't installed keeps its list.
 """
 
@@ -34,6 +34,9 @@ REVIEWED = {
     "xgboost.core.Booster.__del__",
     "lightgbm.basic.Booster.__del__",
     "sklearn.base.BaseEstimator.__setstate__",
+    "sklearn.isotonic.IsotonicRegression.__setstate__",
+    "sklearn.frozen._frozen.FrozenEstimator.__getattr__",
+    "sklearn.utils._metadata_requests.MetadataRequest.__getattr__",
     "sklearn.gaussian_process.kernels.Kernel.__setstate__",
     "sklearn.utils._bunch.Bunch.__setstate__",
     "sklearn.neighbors._base.NeighborsBase.__setstate__",
@@ -54,15 +57,44 @@ REVIEWED = {
     "xgboost.core.Booster.__setstate__",
     "lightgbm.basic.Booster.__setstate__",
 }
+COMPUTING = (
+    "cluster",
+    "covariance",
+    "decomposition",
+    "ensemble",
+    "feature_extraction",
+    "feature_selection",
+    "gaussian_process",
+    "linear_model",
+    "manifold",
+    "metrics",
+    "neighbors",
+    "preprocessing",
+    "svm",
+)
+"""Parts of scikit-learn whose functions compute and nothing else: none opens a file or a process."""
 SKIPPED = ("tests", "testing", "_testing", "conftest", "datasets", "externals", "_build_utils", "setup", "callback")
 STANDARD = {
     "builtins": {
-        "object": "name", "set": "call", "frozenset": "call", "complex": "call", "slice": "call", "range": "call",
+        "object": "name",
+        "set": "call",
+        "frozenset": "call",
+        "complex": "call",
+        "slice": "call",
+        "range": "call",
         **dict.fromkeys(("int", "float", "bool", "str", "bytes", "list", "dict", "tuple"), "name"),
-        "abs": "name", "len": "name", "max": "name", "min": "name", "sum": "name",
+        "abs": "name",
+        "len": "name",
+        "max": "name",
+        "min": "name",
+        "sum": "name",
     },
     "__builtin__": {
-        "object": "name", "set": "call", "frozenset": "call", "complex": "call", "slice": "call",
+        "object": "name",
+        "set": "call",
+        "frozenset": "call",
+        "complex": "call",
+        "slice": "call",
         **dict.fromkeys(("int", "float", "bool", "list", "dict", "tuple"), "name"),
     },
     "collections": {"OrderedDict": "new call", "defaultdict": "call", "Counter": "call", "deque": "call"},
@@ -70,7 +102,7 @@ STANDARD = {
     "decimal": {"Decimal": "call"},
     "fractions": {"Fraction": "call"},
     "uuid": {"UUID": "new", "SafeUUID": "call"},
-}  # fmt: skip
+}
 
 
 def modules_of(package: str) -> Iterator[ModuleType]:
@@ -99,6 +131,8 @@ def is_inert(kind: type) -> bool:
     """Whether making an object of the class, and setting its state, runs nothing that wasn't read."""
     if issubclass(kind, (type, BaseException)):
         return False
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        return not in_python(kind, "__del__")  # a named tuple, whose __new__ only fills it
     if any(in_python(kind, name) for name in ("__new__", "__del__", "__setattr__", "__getattr__", "__getattribute__")):
         return False
     state = inspect.getattr_static(kind, "__setstate__", None)
@@ -133,6 +167,17 @@ def functions(*modules: str) -> Lists:
             value = getattr(module, name)
             if inspect.isfunction(value) and value.__qualname__ == value.__name__:
                 found.setdefault(value.__module__, {})[value.__name__] = "name"
+    return found
+
+
+def computing(package: str) -> Lists:
+    """The functions of a package's own modules, as names: parameters, and what estimators keep to call it later."""
+    found: Lists = {}
+    for module in modules_of(package):
+        for name, value in vars(module).items():
+            plain = inspect.isfunction(value) and value.__qualname__ == value.__name__ == name
+            if plain and value.__module__ == module.__name__:
+                found.setdefault(module.__name__, {})[name] = "name"
     return found
 
 
@@ -176,11 +221,15 @@ def of_numpy() -> Lists:
         uses("numpy.ma", "new", "MaskedArray"),
         uses("numpy.ma.core", "new", "MaskedArray"),
         uses("numpy.matrixlib.defmatrix", "new", "matrix"),
-        *(uses(f"numpy.random._{name.rstrip('DXSM').lower() if name.startswith('PCG') else name.lower()}", "name", name)
-          for name in generators),
+        *(
+            uses(
+                f"numpy.random._{name.rstrip('DXSM').lower() if name.startswith('PCG') else name.lower()}", "name", name
+            )
+            for name in generators
+        ),
         uses("numpy.random.bit_generator", "new", "SeedSequence"),
-        *(classes(f"numpy.polynomial", lambda kind: kind.__name__ != "ABCPolyBase") for _ in (0,)),
-    )  # fmt: skip
+        *(classes("numpy.polynomial", lambda kind: kind.__name__ != "ABCPolyBase") for _ in (0,)),
+    )
 
 
 def of_pandas() -> Lists:
@@ -191,19 +240,44 @@ def of_pandas() -> Lists:
         uses("pandas.core.series", "new call", "Series"),
         uses("pandas", "new call", "DataFrame", "Series"),
         uses("pandas.core.internals.managers", "new call", "BlockManager", "SingleBlockManager"),
-        *(uses(f"pandas.core.indexes.{module}", "new", name) for module, name in (
-            ("base", "Index"), ("range", "RangeIndex"), ("multi", "MultiIndex"), ("category", "CategoricalIndex"),
-            ("datetimes", "DatetimeIndex"), ("timedeltas", "TimedeltaIndex"), ("period", "PeriodIndex"),
-            ("interval", "IntervalIndex"))),
+        *(
+            uses(f"pandas.core.indexes.{module}", "new", name)
+            for module, name in (
+                ("base", "Index"),
+                ("range", "RangeIndex"),
+                ("multi", "MultiIndex"),
+                ("category", "CategoricalIndex"),
+                ("datetimes", "DatetimeIndex"),
+                ("timedeltas", "TimedeltaIndex"),
+                ("period", "PeriodIndex"),
+                ("interval", "IntervalIndex"),
+            )
+        ),
         uses("pandas", "new", "Index", "RangeIndex", "MultiIndex", "CategoricalIndex", "DatetimeIndex"),
-        {module: names for module, names in arrays.items()},
-        uses("pandas.core.dtypes.dtypes", "new call", "CategoricalDtype", "DatetimeTZDtype", "PeriodDtype", "IntervalDtype"),
+        arrays,
+        uses(
+            "pandas.core.dtypes.dtypes",
+            "new call",
+            "CategoricalDtype",
+            "DatetimeTZDtype",
+            "PeriodDtype",
+            "IntervalDtype",
+        ),
         uses("pandas._libs.internals", "call", "BlockPlacement"),
         uses("pandas.arrays", "new call", *importlib.import_module("pandas.arrays").__all__),
-        uses("pandas", "new call", "Categorical", "CategoricalDtype", "StringDtype", "DatetimeTZDtype", "PeriodDtype", "IntervalDtype"),
+        uses(
+            "pandas",
+            "new call",
+            "Categorical",
+            "CategoricalDtype",
+            "StringDtype",
+            "DatetimeTZDtype",
+            "PeriodDtype",
+            "IntervalDtype",
+        ),
         uses("pandas", "new", "TimedeltaIndex", "PeriodIndex", "IntervalIndex"),
         uses("pandas._libs.tslibs.timedeltas", "name", "Timedelta"),
-    )  # fmt: skip
+    )
 
 
 def of_torch() -> Lists:
@@ -230,18 +304,20 @@ PACKAGES: dict[str, Callable[[], Lists]] = {
     "scikit-learn": lambda: merged(
         classes("sklearn"),
         functions("sklearn.metrics", "sklearn.metrics.pairwise", "sklearn.feature_selection", "sklearn.covariance"),
-        functions("sklearn.preprocessing", "sklearn.linear_model", "sklearn.cluster"),
+        *(computing(f"sklearn.{name}") for name in COMPUTING),
         uses("sklearn.utils._bunch", "new", "Bunch"),  # its __setattr__ and __getattr__ are those of a dictionary
     ),
     "scipy": lambda: merged(
-        classes("scipy.sparse"), classes("scipy.interpolate"), classes("scipy.spatial"),
+        classes("scipy.sparse"),
+        classes("scipy.interpolate"),
+        classes("scipy.spatial"),
         uses("scipy._lib.array_api_compat.numpy._aliases", "name", "asarray"),
         uses("scipy.optimize._optimize", "new", "OptimizeResult"),
         named(type(importlib.import_module("numpy").add), "scipy.special"),
     ),
     "torch": of_torch,
     "xgboost": lambda: classes("xgboost", lambda kind: kind.__module__ in ("xgboost.sklearn", "xgboost.core")),
-}  # fmt: skip
+}
 
 
 def document(package: str, of: str, lists: Lists) -> str:

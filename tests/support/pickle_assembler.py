@@ -64,6 +64,8 @@ def array(code: str, shape: tuple[int, ...], data: bytes) -> bytes:
     """A NumPy array, as pickle writes one."""
     dtype = call(named("numpy", "dtype"), text(code), FALSE, TRUE)
     state = MARK + number(3) + text("<") + NONE * 3 + number(-1) + number(-1) + number(0) + TUPLE + BUILD
-    made = call(named("numpy._core.multiarray", "_reconstruct"), named("numpy", "ndarray"), number(0) + TUPLE1, raw_bytes(b"b"))
+    made = call(
+        named("numpy._core.multiarray", "_reconstruct"), named("numpy", "ndarray"), number(0) + TUPLE1, raw_bytes(b"b")
+    )
     dimensions = MARK + b"".join(number(item) for item in shape) + TUPLE
     return made + MARK + number(1) + dimensions + dtype + state + FALSE + raw_bytes(data) + TUPLE + BUILD

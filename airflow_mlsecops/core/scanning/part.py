@@ -97,4 +97,4 @@ class Part:
 
 def scratch() -> IO[bytes]:
     """A file that is gone when it is closed; small ones stay in memory."""
-    return tempfile.SpooledTemporaryFile(max_size=4 * CHUNK)  # noqa: SIM115 - closed by whoever asked for it
+    return tempfile.SpooledTemporaryFile(max_size=4 * CHUNK)

@@ -1,4 +1,4 @@
-"""What earlier evidence says for a scan: the imports of the last release, and allow-lists that somebody trusted signed."""
+"""What earlier evidence says for a scan: the imports of the last release, and allow-lists that were signed."""
 
 from __future__ import annotations
 

@@ -55,10 +55,16 @@ def test_numpy_files_pass(tmp_path: Path) -> None:
     import numpy as np
 
     tables: dict[str, Any] = {
-        "floats": np.eye(3), "text": np.array(["a", "bc"]), "empty": np.empty((0, 3)), "scalar": np.array(1.0),
-        "dates": np.array(["2020-01-01"], "M8[D]"), "records": np.zeros(2, [("a", "f8"), ("b", "U3", (2,))]),
-        "objects": np.array([None, {"a": 1}], dtype=object), "fortran": np.asfortranarray(np.eye(4)), "half": np.eye(2, dtype="f2"),
-    }  # fmt: skip
+        "floats": np.eye(3),
+        "text": np.array(["a", "bc"]),
+        "empty": np.empty((0, 3)),
+        "scalar": np.array(1.0),
+        "dates": np.array(["2020-01-01"], "M8[D]"),
+        "records": np.zeros(2, [("a", "f8"), ("b", "U3", (2,))]),
+        "objects": np.array([None, {"a": 1}], dtype=object),
+        "fortran": np.asfortranarray(np.eye(4)),
+        "half": np.eye(2, dtype="f2"),
+    }
     for name, value in tables.items():
         target = io.BytesIO()
         np.save(target, value)
@@ -77,7 +83,9 @@ def test_numpy_files_pass(tmp_path: Path) -> None:
 def test_tables_of_pandas_are_told_about(tmp_path: Path) -> None:
     import pandas as pd
 
-    frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"], "c": pd.Categorical(["u", "v"]), "d": pd.to_datetime(["2020", "2021"])})
+    frame = pd.DataFrame(
+        {"a": [1, 2], "b": ["x", "y"], "c": pd.Categorical(["u", "v"]), "d": pd.to_datetime(["2020", "2021"])}
+    )
     for protocol in (2, 4, 5):
         outcome = scan("frame.pkl", pickle.dumps(frame, protocol), tmp_path)
         assert list(outcome.counts) == ["table-inside"], told(outcome)
@@ -109,8 +117,14 @@ def test_boosters_pass(library: str, tmp_path: Path) -> None:
 def test_torch_files_pass(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch", reason="torch isn't installed: its files aren't tested here")
     net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.LSTM(4, 2), torch.nn.BatchNorm1d(2))
-    values = {"state": net.state_dict(), "net": net, "tensor": torch.arange(12.0).reshape(3, 4).T, "half": torch.zeros(3).half(),
-              "nothing": torch.empty(0), "mixed": {"epoch": 3, "w": [torch.ones(2, dtype=torch.int64)]}}  # fmt: skip
+    values = {
+        "state": net.state_dict(),
+        "net": net,
+        "tensor": torch.arange(12.0).reshape(3, 4).T,
+        "half": torch.zeros(3).half(),
+        "nothing": torch.empty(0),
+        "mixed": {"epoch": 3, "w": [torch.ones(2, dtype=torch.int64)]},
+    }
     for name, value in values.items():
         for new in (True, False):
             target = io.BytesIO()
@@ -128,13 +142,25 @@ def test_plain_objects_pass(tmp_path: Path) -> None:
     loop: list[Any] = [shared]
     loop.append(loop)
     values: dict[str, Any] = {
-        "nothing": None, "text": "é" * 500, "long": "x" * 500_000, "bytes": bytes(300), "bytearray": bytearray(b"abc"),
-        "numbers": [*range(-300, 70_000, 7), 2**70, -(2**2100), 1.5, True], "nested": {"a": [{"b": ({1, 2}, frozenset("ab"))}]},
-        "shared": [shared, shared, {"x": shared}], "loop": loop, "ordered": collections.OrderedDict(a=1, b=[2]),
-        "default": collections.defaultdict(list, {1: [2]}), "counter": collections.Counter("hello"), "deque": collections.deque([1, 2], 5),
+        "nothing": None,
+        "text": "é" * 500,
+        "long": "x" * 500_000,
+        "bytes": bytes(300),
+        "bytearray": bytearray(b"abc"),
+        "numbers": [*range(-300, 70_000, 7), 2**70, -(2**2100), 1.5, True],
+        "nested": {"a": [{"b": ({1, 2}, frozenset("ab"))}]},
+        "shared": [shared, shared, {"x": shared}],
+        "loop": loop,
+        "ordered": collections.OrderedDict(a=1, b=[2]),
+        "default": collections.defaultdict(list, {1: [2]}),
+        "counter": collections.Counter("hello"),
+        "deque": collections.deque([1, 2], 5),
         "time": [datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC), datetime.timedelta(3), datetime.date(2020, 1, 1)],
-        "decimal": decimal.Decimal("1.5"), "many": [str(index) for index in range(200_000)], "complex": 1 + 2j, "range": range(9),
-    }  # fmt: skip
+        "decimal": decimal.Decimal("1.5"),
+        "many": [str(index) for index in range(200_000)],
+        "complex": 1 + 2j,
+        "range": range(9),
+    }
     for name, value in values.items():
         for protocol in range(6):
             outcome = scan(f"{name}.pkl", pickle.dumps(value, protocol), tmp_path)

@@ -1,4 +1,7 @@
-"""GGUF: metadata and tensor descriptions with bounds, then the tensors. Source: ggml's docs/gguf.md, versions 2 and 3."""
+"""GGUF: metadata and tensor descriptions with bounds, then the tensors.
+
+Source: ggml's docs/gguf.md, versions 2 and 3.
+"""
 
 from __future__ import annotations
 

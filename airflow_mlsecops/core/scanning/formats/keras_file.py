@@ -1,7 +1,8 @@
 """Keras: ``.keras`` (a zip of configuration and weights) and ``.h5``; what their configurations may name.
 
 Keras makes objects from names in the configuration. Refused: Lambda layers, wrappers that load other formats, modules
-outside of Keras, registered custom objects, functions that aren't activations. Source: ``keras/src/saving/serialization_lib.py``;
+outside of Keras, registered custom objects, functions that aren't activations.
+Source: ``keras/src/saving/serialization_lib.py``;
 CVE-2025-1550, CVE-2025-8747, CVE-2025-9905, CVE-2025-9906, CVE-2025-12058.
 """
 
@@ -18,14 +19,42 @@ if TYPE_CHECKING:
     from airflow_mlsecops.core.scanning.part import Part
     from airflow_mlsecops.core.scanning.scan import Scan
 
-CODE_CLASSES = {"Lambda", "TFOpLambda", "SlicingOpLambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer",
-                "__lambda__", "function", "__typespec__"}  # fmt: skip
+CODE_CLASSES = {
+    "Lambda",
+    "TFOpLambda",
+    "SlicingOpLambda",
+    "TorchModuleWrapper",
+    "TFSMLayer",
+    "JaxLayer",
+    "FlaxLayer",
+    "__lambda__",
+    "function",
+    "__typespec__",
+}
 MODULES = re.compile(
     r"keras(?:\.src)?(?:\.(?:layers|initializers|regularizers|constraints|optimizers|losses|metrics|models|activations|"
     r"dtype_policies|engine|legacy)(?:\.\w+)*)?|tensorflow\.keras\.\w+|builtins"
 )
-ACTIVATIONS = {"relu", "relu6", "softmax", "sigmoid", "tanh", "linear", "elu", "selu", "gelu", "swish", "silu", "softplus",
-               "softsign", "exponential", "hard_sigmoid", "leaky_relu", "log_softmax", "mish"}  # fmt: skip
+ACTIVATIONS = {
+    "relu",
+    "relu6",
+    "softmax",
+    "sigmoid",
+    "tanh",
+    "linear",
+    "elu",
+    "selu",
+    "gelu",
+    "swish",
+    "silu",
+    "softplus",
+    "softsign",
+    "exponential",
+    "hard_sigmoid",
+    "leaky_relu",
+    "log_softmax",
+    "mish",
+}
 
 
 def check_object(scan: Scan, item: dict[str, Any], where: str) -> None:
@@ -37,7 +66,7 @@ def check_object(scan: Scan, item: dict[str, Any], where: str) -> None:
         scan.outcome.add("embedded-code", f"an object of class {str(name)[:60]!r}, which carries or names code", where)
     if module is not None and (not isinstance(module, str) or not MODULES.fullmatch(module)):
         scan.outcome.add("embedded-code", f"an object of the module {str(module)[:60]!r}, which isn't Keras's", where)
-    if isinstance(registered, str) and ">" in registered or (isinstance(name, str) and ">" in name):
+    if (isinstance(registered, str) and ">" in registered) or (isinstance(name, str) and ">" in name):
         scan.outcome.add("embedded-code", f"a custom object {str(registered or name)[:60]!r}, which needs code", where)
     config = item.get("config")
     if isinstance(config, dict) and isinstance(config.get("vocabulary"), str):

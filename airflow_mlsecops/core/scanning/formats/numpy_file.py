@@ -6,6 +6,7 @@ Source: NumPy Enhancement Proposal 1 and ``numpy/lib/_format_impl.py``.
 from __future__ import annotations
 
 import ast
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -82,24 +83,24 @@ def item_size(descr: object, depth: int = 0) -> tuple[int, bool]:
             return 8, True
         return (count * 4 if letter == "U" else count) or _SIZES.get(letter, 0), False
     if isinstance(descr, list) and depth < 4:
-        total, objects = 0, False
-        for field in descr:
-            if not isinstance(field, tuple) or len(field) not in (2, 3):
-                raise Refusal("malformed", "a field of an array isn't a tuple")
-            size, inner = item_size(field[1], depth + 1)
-            for item in field[2] if len(field) == 3 and isinstance(field[2], tuple) else ():
-                if type(item) is not int or item < 0:
-                    raise Refusal("malformed", "a field of an array has no shape")
-                size *= item
-            total, objects = total + size, objects or inner
-        if objects:
+        sizes = [_field_size(field, depth) for field in descr]
+        if any(objects for _, objects in sizes):
             raise Refusal("object-in-structure", "a structured array with objects")
-        return total, objects
+        return sum(size for size, _ in sizes), False
     if isinstance(descr, tuple) and len(descr) == 2 and depth < 4:
         size, objects = item_size(descr[0], depth + 1)
-        for item in descr[1] if isinstance(descr[1], tuple) else (descr[1],):
-            if type(item) is not int or item < 0:
-                raise Refusal("malformed", "a field of an array has no shape")
-            size *= item
-        return size, objects
+        return size * _product(descr[1] if isinstance(descr[1], tuple) else (descr[1],)), objects
     raise Refusal("malformed", "the items of an array aren't described")
+
+
+def _field_size(field: object, depth: int) -> tuple[int, bool]:
+    if not isinstance(field, tuple) or len(field) not in (2, 3):
+        raise Refusal("malformed", "a field of an array isn't a tuple")
+    size, objects = item_size(field[1], depth + 1)
+    return size * _product(field[2] if len(field) == 3 else ()), objects
+
+
+def _product(shape: object) -> int:
+    if not isinstance(shape, tuple) or any(type(item) is not int or item < 0 for item in shape):
+        raise Refusal("malformed", "a field of an array has no shape")
+    return math.prod(shape)

@@ -156,7 +156,7 @@ def _by_form(scan: Scan, part: Part, head: bytes) -> str:
     length = int.from_bytes(head[:8], "little")
     if part.size >= 10 and head[8:9] == b"{" and length <= part.size:
         return "safetensors"
-    if head.startswith(b"tree\n") or head.startswith(b"tree\r\n"):
+    if head.startswith((b"tree\n", b"tree\r\n")):
         return "lightgbm"
     if head[:1] == b"{" and head[1:2] in b"iUIlL$#" and not is_text(head[:16]):
         return "ubjson"

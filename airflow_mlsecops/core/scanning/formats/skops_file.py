@@ -13,11 +13,33 @@ if TYPE_CHECKING:
     from airflow_mlsecops.core.scanning.scan import Scan
 
 LOADERS = {
-    "ObjectNode", "DictNode", "ListNode", "TupleNode", "SetNode", "SliceNode", "JsonNode", "NdArrayNode", "TypeNode",
-    "DatetimeNode", "DefaultDictNode", "BytesNode", "BytearrayNode", "MaskedArrayNode", "RandomStateNode",
-    "RandomGeneratorNode", "DTypeNode", "SparseMatrixNode", "TreeNode", "LossNode", "SGDNode", "BunchNode", "CachedNode",
-    "FunctionNode", "EnumNode", "_DictWithDeprecatedKeysNode",
-}  # fmt: skip
+    "ObjectNode",
+    "DictNode",
+    "ListNode",
+    "TupleNode",
+    "SetNode",
+    "SliceNode",
+    "JsonNode",
+    "NdArrayNode",
+    "TypeNode",
+    "DatetimeNode",
+    "DefaultDictNode",
+    "BytesNode",
+    "BytearrayNode",
+    "MaskedArrayNode",
+    "RandomStateNode",
+    "RandomGeneratorNode",
+    "DTypeNode",
+    "SparseMatrixNode",
+    "TreeNode",
+    "LossNode",
+    "SGDNode",
+    "BunchNode",
+    "CachedNode",
+    "FunctionNode",
+    "EnumNode",
+    "_DictWithDeprecatedKeysNode",
+}
 
 
 def scan_skops(scan: Scan, part: Part) -> None:

@@ -34,6 +34,10 @@ class Actions(Arguments, Objects):
         found, self.stack = self.stack, self.marks.pop()
         return found
 
+    def pop_mark(self) -> None:
+        """POP_MARK."""
+        self.items()
+
     def push_tuple(self, items: list[object]) -> None:
         """A tuple; of a large one nothing is kept."""
         self.stack.append(tuple(items) if len(items) <= MAX_TUPLE else TUPLE)
@@ -63,7 +67,7 @@ class Actions(Arguments, Objects):
     def put_items(self, target: object, items: list[object]) -> None:
         """Keys and values go into a dictionary that has just been made, or an object that is one."""
         if target.__class__ is Dict:
-            target.add(items)  # type: ignore[attr-defined]
+            target.add(items)
         else:
             self.change(target, "takes keys")
 
@@ -177,7 +181,7 @@ ACTIONS: dict[str, Callable[[Actions], None]] = {
     "PROTO": Actions.proto,
     "FRAME": Actions.frame,
     "POP": Actions.pop,
-    "POP_MARK": lambda machine: machine.items() and None,
+    "POP_MARK": Actions.pop_mark,
     "INT": Actions.int_line,
     "BININT": Actions.binint,
     "LONG": Actions.long_line,

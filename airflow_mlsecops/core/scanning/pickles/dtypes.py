@@ -72,10 +72,14 @@ def with_state(dtype: DType, state: object) -> DType:
     if fields is not NONE:
         _check_fields(fields, total)
     if subarray is not NONE:
-        base = subarray[0] if isinstance(subarray, tuple) and len(subarray) == 2 else None
-        if not isinstance(base, DType) or base.has_object:
-            raise Refusal("object-in-structure", "the items of a sub-array aren't known, or are objects")
+        _check_subarray(subarray)
     return dtype.old
+
+
+def _check_subarray(subarray: object) -> None:
+    base = subarray[0] if isinstance(subarray, tuple) and len(subarray) == 2 else None
+    if not isinstance(base, DType) or base.has_object:
+        raise Refusal("object-in-structure", "the items of a sub-array aren't known, or are objects")
 
 
 def _check_fields(fields: object, total: int) -> None:

@@ -144,7 +144,7 @@ class Machine(Actions):
             return value
         return DATA if kind is int else value.old  # type: ignore[attr-defined]
 
-    def _run(self, pos: int) -> int:  # noqa: C901, PLR0912, PLR0915 - one loop, because every call in it would be paid for each opcode
+    def _run(self, pos: int) -> int:  # noqa: C901 - one loop, because every call in it would be paid for each opcode
         """Follow opcodes up to STOP; the ones that make up nearly all of a pickle stand here, the others in a table."""
         reader, memo, kept, texts = self.reader, self.memo, self.kept, self.texts
         stack, keep = self.stack, self.keep
@@ -170,7 +170,7 @@ class Machine(Actions):
                     self.pos = pos
                     raise Refusal("truncated", "text ends after the file")
                 pos = end
-                if not text.isascii() or text[:2] == b"__" or b"\0" in text:  # type: ignore[attr-defined, index]
+                if not text.isascii() or text[:2] == b"__" or b"\0" in text:  # type: ignore[attr-defined, index, operator]
                     self.pos = pos
                     special(text)  # type: ignore[arg-type]
                 if want_text and len(text) >= SEARCHED_TEXT:  # type: ignore[arg-type]
@@ -225,7 +225,7 @@ class Machine(Actions):
                 stack.append(Dict())
             elif op == 0x4E:  # NONE
                 stack.append(NONE)
-            elif op == 0x88 or op == 0x89:  # NEWTRUE, NEWFALSE  # noqa: PLR1714 - quicker
+            elif op == 0x88 or op == 0x89:  # NEWTRUE, NEWFALSE
                 stack.append(DATA)
             elif op == 0x4D:  # BININT2
                 if pos + 2 > len(buf):
@@ -306,7 +306,7 @@ def _plain(value: object) -> bool:
         return False
     for item in value:
         if item.__class__ is tuple:
-            if len(item) > 4 or any(part.__class__ not in (int, bytes) for part in item):  # type: ignore[arg-type]
+            if len(item) > 4 or any(part.__class__ not in (int, bytes) for part in item):
                 return False
         elif isinstance(item, Dict) or getattr(item, "old", item) is not item:
             return False

@@ -57,7 +57,7 @@ def _reconstructor(function: Global, args: tuple[object, ...]) -> object:
 
 
 def _empty_array(function: Global, args: tuple[object, ...]) -> object:
-    """numpy _reconstruct(subtype, (0,), b'b'): an empty array, whose state follows."""
+    """Numpy _reconstruct(subtype, (0,), b'b'): an empty array, whose state follows."""
     if len(args) != 3 or args[1] != (0,) or not isinstance(args[0], Global):
         raise refuse(function, "an array class, (0,) and a type code")
     if args[0].allowed.name not in _ARRAY_CLASSES or not args[0].allowed.module.startswith("numpy"):
@@ -76,14 +76,14 @@ def _masked_array(function: Global, args: tuple[object, ...]) -> object:
 
 
 def _scalar(function: Global, args: tuple[object, ...]) -> object:
-    """numpy scalar(dtype, bytes); of an object dtype it would hand back any object."""
+    """Numpy scalar(dtype, bytes); of an object dtype it would hand back any object."""
     if len(args) != 2 or not isinstance(args[0], DType) or args[0].has_object:
         raise refuse(function, "a dtype without objects, and bytes")
     return DATA
 
 
 def _frombuffer(function: Global, args: tuple[object, ...]) -> object:
-    """numpy _frombuffer(buffer, dtype, shape, order)."""
+    """A buffer as an array: buffer, dtype, shape, order."""
     if len(args) != 4 or not isinstance(args[1], DType) or args[1].has_object:
         raise refuse(function, "a buffer, a dtype without objects, a shape and an order")
     return DATA
@@ -141,7 +141,7 @@ def _partial(function: Global, args: tuple[object, ...]) -> object:
 
 
 def _index(function: Global, args: tuple[object, ...]) -> object:
-    """pandas _new_Index(cls, parameters)."""
+    """Pandas _new_Index(cls, parameters)."""
     if len(args) != 2:
         raise refuse(function, "an index class and its parameters")
     return Made(_class(function, args[0]))

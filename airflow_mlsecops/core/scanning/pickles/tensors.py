@@ -44,7 +44,8 @@ def rebuild_tensor(function: Global, args: tuple[object, ...]) -> object:
     """
     if len(args) < 4 or not isinstance(args[0], Storage):
         raise Refusal("arguments-not-allowed", f"{function.allowed} is called without a storage")
-    storage, offset, size, stride = args[:4]
+    storage: Storage = args[0]
+    offset, size, stride = args[1:4]
     numbers = [offset, *_numbers(size), *_numbers(stride)]
     if any(not isinstance(item, int) or item < 0 for item in numbers) or len(numbers) % 2 == 0:
         raise Refusal("arguments-not-allowed", "the shape of a tensor isn't known")
