@@ -81,7 +81,7 @@ def test_none_passes_and_none_crashes_the_scan(family: str, tmp_path: Path) -> N
         ("zip/absolute", "archive-name"),
         ("zip/link", "archive-name"),
         ("zip/bomb", "archive-bomb"),
-        ("zip/prefix", "polyglot"),
+        ("zip/gap", "polyglot"),
         ("zip/suffix", "polyglot"),
         ("zip/encrypted-flag", "archive-encrypted"),
         ("zip/nested-deep", "too-large"),
