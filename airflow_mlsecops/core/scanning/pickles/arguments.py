@@ -14,7 +14,9 @@ KEPT_TEXT = 256
 SEARCHED_BYTES = 64 * 1024
 _SPECIAL = re.compile(rb"__\w+__")
 _HARMLESS = {b"__main__", b"__builtin__"}
-_NUMBER = re.compile(rb"[+-]?\d{1,4000}")
+_NUMBER = re.compile(rb"-?(?:0|[1-9]\d{0,4000})")
+"""As Python writes one. Read with base 0, as CPython does, ``010`` would be eight."""
+_FLOAT = re.compile(rb"-?(?:\d{1,400}(?:\.\d{1,400})?(?:e[+-]?\d{1,4})?|inf|nan)")
 _SOON = 1024
 _PIECE = 128 * 1024
 
@@ -98,10 +100,8 @@ class Arguments(State):
     def float_line(self) -> None:
         """FLOAT."""
         text = self.line()
-        try:
-            float(text)
-        except ValueError:
-            raise Refusal("malformed", "a line that should be a number isn't", certain=False) from None
+        if not _FLOAT.fullmatch(text):
+            raise Refusal("malformed", "a line that should be a number isn't", certain=False)
         self.stack.append(DATA)
 
     def binint(self) -> None:

@@ -11,7 +11,7 @@ from airflow_mlsecops.core.scanning.pickles.reconstructors import reconstruct
 from airflow_mlsecops.core.scanning.pickles.refusal import Refusal
 from airflow_mlsecops.core.scanning.pickles.state import State
 from airflow_mlsecops.core.scanning.pickles.tensors import storage_of
-from airflow_mlsecops.core.scanning.pickles.values import DATA, DENIED, TEXT, Dict, DType, Global, Made
+from airflow_mlsecops.core.scanning.pickles.values import DATA, DENIED, OLD_DICT, TEXT, TUPLE, Dict, DType, Global, Made
 
 TAKES_ITEMS = {("collections", "deque")}
 TAKES_KEYS = {("collections", "OrderedDict"), ("collections", "defaultdict"), ("collections", "Counter")}
@@ -25,6 +25,16 @@ _PLAIN_NAME = re.compile(rb"[A-Za-z_]\w*")
 def _no_name(*values: object) -> bool:
     """Whether one of the values can't be text, so that CPython refuses it as a name too."""
     return any(value.__class__ is not bytes and value not in (TEXT, DATA) for value in values)
+
+
+def _check_tuple(args: object) -> None:
+    """Arguments come in a tuple.
+
+    Raises:
+        Refusal: if they don't, as CPython would.
+    """
+    if args.__class__ is not tuple and args is not TUPLE:
+        raise Refusal("malformed", "arguments that are no tuple", certain=args is not DATA)
 
 
 class Objects(State):
@@ -82,6 +92,7 @@ class Objects(State):
     def reduce(self) -> None:
         """REDUCE: an allowed class that may be called, or a reviewed function with the arguments of a pickler."""
         args, function = self.stack.pop(), self.stack[-1]
+        _check_tuple(args)
         allowed = self.callee(function, "a call")
         if allowed is None or not isinstance(function, Global):
             self.stack[-1] = DENIED
@@ -105,13 +116,19 @@ class Objects(State):
 
     def newobj(self) -> None:
         """NEWOBJ: ``cls.__new__(cls, *args)``."""
-        self.stack.pop()
+        _check_tuple(self.stack.pop())
         self._new()
 
     def newobj_ex(self) -> None:
-        """NEWOBJ_EX: with keyword arguments."""
-        self.stack.pop()
-        self.stack.pop()
+        """NEWOBJ_EX: with keyword arguments.
+
+        Raises:
+            Refusal: if they aren't in a dictionary.
+        """
+        keywords = self.stack.pop()
+        if keywords is not OLD_DICT and not isinstance(keywords, Dict):
+            raise Refusal("malformed", "keyword arguments that are no dictionary")
+        _check_tuple(self.stack.pop())
         self._new()
 
     def _new(self) -> None:
