@@ -195,9 +195,8 @@ def main(argv: list[str]) -> int:
             demo.run_trojaned()
             demo.verify()
             took = time.monotonic() - started
-            heading(
-                f"Done in {took:.0f} s: the clean model is released, the poisoned data and the trojaned model were stopped."
-            )
+            stopped = "the poisoned data and the trojaned model were stopped"
+            heading(f"Done in {took:.0f} s: the clean model is released, {stopped}.")
             if options.keep:
                 say(f"Airflow goes on at {stack.base_url} until Ctrl-C.")
                 while True:

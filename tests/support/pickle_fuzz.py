@@ -87,7 +87,8 @@ def seeds() -> list[bytes]:
 
 PIECES = [
     bytes([code])
-    for code in b"(.012abcdegijhlopqrstu})]\x80\x81\x82\x85\x86\x87\x88\x89\x8f\x90\x91\x92\x93\x94\x95NKMJXTUBCIFLSVPQR"
+    for code in b"(.012abcdegijhlopqrstu})]"
+    b"\x80\x81\x82\x85\x86\x87\x88\x89\x8f\x90\x91\x92\x93\x94\x95NKMJXTUBCIFLSVPQR"
 ]
 PIECES += [
     p.text("os"),
@@ -208,7 +209,7 @@ def main() -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(limit, (value, value))
-    run(int(sys.argv[1]), int(sys.argv[2]), lambda told: print(json.dumps(told)))
+    run(int(sys.argv[1]), int(sys.argv[2]), lambda told: sys.stdout.write(json.dumps(told) + "\n"))
 
 
 if __name__ == "__main__":
