@@ -12,6 +12,7 @@ from __future__ import annotations
 import collections
 import datetime
 import io
+import itertools
 import json
 import pickle
 import random
@@ -173,7 +174,7 @@ def run(count: int, seed: int, say: Callable[[dict[str, Any]], None]) -> None:
     """Compare, and say what came out."""
     chance, corpus, allow_list, limits = random.Random(seed), seeds(), packaged(), Limits()
     passed, divergences = 0, []
-    for data in [*corpus, *(mutant(chance, corpus) for _ in range(count))]:
+    for data in itertools.chain(corpus, (mutant(chance, corpus) for _ in range(count))):
         ok, names, end = verdict(data, allow_list, limits)
         if not ok:
             continue

@@ -43,9 +43,9 @@ def pinned_imports(
         return None
     if compare_with == LAST_RELEASE:
         evidence = _last_release(artifact, store, trust, now)
-        return None if evidence is None else _imports(evidence, store)
+        return None if evidence is None else imports_of(evidence, store)
     evidence = collect(store, compare_with, trust, now)
-    found = _imports(evidence, store) if _released(evidence, "") else None
+    found = imports_of(evidence, store) if _released(evidence, "") else None
     if found is None:
         raise ConfigurationError(
             f"{compare_with[:16]}… was never released with a scan", "name a release, or 'last-release', or 'none'"
@@ -81,7 +81,7 @@ def _released(evidence: EvidenceSet, name: str) -> datetime | None:
     return max(moments, default=None)
 
 
-def _imports(evidence: EvidenceSet, store: EvidenceStore) -> list[str] | None:
+def imports_of(evidence: EvidenceSet, store: EvidenceStore) -> list[str] | None:
     """The imports in the newest scan of a model that didn't fail; None if it was never scanned."""
     scans: list[tuple[datetime, Evidence]] = []
     for item in evidence.of(TEST_RESULT.slug):

@@ -48,7 +48,7 @@ class Scan:
             self.siblings = frozenset(path.relative_to(root).as_posix() for path in files)
         for path in files:
             name = path.name if root.is_file() else path.relative_to(root).as_posix()
-            if path.is_symlink() or not path.is_file():
+            if (path.is_symlink() and path != root) or not path.is_file():
                 self.outcome.add("archive-name", "a link or a device", name)
                 continue
             with path.open("rb") as stream:
