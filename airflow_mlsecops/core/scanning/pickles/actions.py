@@ -56,13 +56,15 @@ class Actions(Arguments, Objects):
 
     # --- containers ---
 
-    def set_items(self) -> list[object]:
-        """SETITEMS; returns the stack below the mark."""
-        items = self.items()
+    def set_items(self, target: object, items: list[object]) -> None:
+        """SETITEMS on anything but a fresh dictionary, or with a key that has no value.
+
+        Raises:
+            Refusal: of the latter.
+        """
         if len(items) % 2:
             raise Refusal("malformed", "a key without a value")
-        self.put_items(self.stack[-1], items)
-        return self.stack
+        self.put_items(target, items)
 
     def put_items(self, target: object, items: list[object]) -> None:
         """Keys and values go into a dictionary that has just been made, or an object that is one."""
@@ -110,13 +112,9 @@ class Actions(Arguments, Objects):
         self.items()
         self.stack.append(DATA)
 
-    def tuple_of(self, count: int) -> None:
-        """TUPLE1, TUPLE3."""
-        if len(self.stack) < count:
-            raise IndexError
-        items = self.stack[-count:]
-        del self.stack[-count:]
-        self.stack.append(tuple(items))
+    def tuple_of_one(self) -> None:
+        """TUPLE1."""
+        self.stack[-1] = (self.stack[-1],)
 
     # --- the memo ---
 
@@ -200,8 +198,7 @@ ACTIONS: dict[str, Callable[[Actions], None]] = {
     "BYTEARRAY8": lambda machine: machine.raw(8),
     "EMPTY_TUPLE": lambda machine: machine.stack.append(()),
     "TUPLE": lambda machine: machine.push_tuple(machine.items()),
-    "TUPLE1": lambda machine: machine.tuple_of(1),
-    "TUPLE3": lambda machine: machine.tuple_of(3),
+    "TUPLE1": Actions.tuple_of_one,
     "LIST": Actions.make_list,
     "DICT": Actions.make_dict,
     "APPEND": Actions.append,

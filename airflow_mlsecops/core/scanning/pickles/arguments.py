@@ -21,6 +21,11 @@ _SOON = 1024
 _PIECE = 128 * 1024
 
 
+def is_special(text: bytes) -> bool:
+    """Whether text, or UTF-32 of it, is a name that Python itself looks up on objects."""
+    return _SPECIAL.fullmatch(text.replace(b"\0", b"")) is not None
+
+
 class Arguments(State):
     """Reads arguments from the window, and pushes what they are."""
 
@@ -142,7 +147,7 @@ class Arguments(State):
 
     def push_text(self, text: bytes) -> None:
         """Text that lies in the window."""
-        if not text.isascii() or text[:2] == b"__" or b"\0" in text:
+        if not text.isascii() or text[:2] == b"__":
             self.special_text(text)
         self.searched(text)
         self.stack.append(text if len(text) <= KEPT_TEXT else TEXT)

@@ -11,14 +11,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from airflow_mlsecops.core.scanning.allow_list import AllowList
 from airflow_mlsecops.core.scanning.limits import Limits
 from airflow_mlsecops.core.scanning.pickles.actions import _NEVER_PUT, Actions
-from airflow_mlsecops.core.scanning.pickles.opcodes import RUN, RUN_ITEM
+from airflow_mlsecops.core.scanning.pickles.opcodes import NUMBERS, RUN, RUN_ITEM
 from airflow_mlsecops.core.scanning.pickles.reader import Reader
 from airflow_mlsecops.core.scanning.pickles.refusal import Refusal
-from airflow_mlsecops.core.scanning.pickles.values import DATA, LIST, NONE, OLD_MARKER, TEXT, TUPLE, Dict
+from airflow_mlsecops.core.scanning.pickles.values import (
+    DATA,
+    LIST,
+    NONE,
+    OLD_DICT,
+    OLD_LIST,
+    OLD_MARKER,
+    TEXT,
+    TUPLE,
+    Dict,
+)
 
 Sink = Callable[[list[bytes]], None]
 
@@ -86,10 +97,10 @@ class Machine(Actions):
         self.joblib = joblib
         self.lenient = False
         self.reading = Reading()
-        self.stack: list[object] = []
-        self.marks: list[list[object]] = []
-        self.memo: list[object] = []
-        self.kept: dict[object, object] = {}
+        self.stack: list[Any] = []
+        self.marks: list[list[Any]] = []
+        self.memo: list[Any] = []
+        self.kept: dict[bytes, bytes] = {}
         self.texts: list[bytes] = []
         self.known: dict[tuple[bytes, bytes], object] = {}
         self.frame_end = -1
@@ -130,24 +141,24 @@ class Machine(Actions):
         if len(self.reading.hits) < self.limits.findings:
             self.reading.hits.append((rule, message, self.reader.base + self.pos))
 
-    def keep(self, value: object) -> object:
-        """What the memo keeps of a value: one shared object where there can be many."""
+    def keep(self, value: Any) -> object:
+        """What the memo keeps of a value: one shared object where there can be many.
+
+        Picklers make a tuple anew wherever its content matters here, so that of one from the memo nothing is known.
+        """
         kind = value.__class__
-        if kind is bytes or kind is tuple:
-            known = self.kept.get(value)
-            if known is not None:
-                return known
-            generic = TEXT if kind is bytes else TUPLE
-            if len(self.kept) >= self.limits.kept or (kind is tuple and not _plain(value)):
-                return generic
-            self.kept[value] = value
-            return value
-        return DATA if kind is int else value.old  # type: ignore[attr-defined]
+        if kind is bytes:
+            if len(self.kept) >= self.limits.kept:
+                return self.kept.get(value, TEXT)
+            return self.kept.setdefault(value, value)
+        if kind is tuple:
+            return TUPLE
+        return DATA if kind is int else value.old
 
     def _run(self, pos: int) -> int:  # noqa: C901 - one loop, because every call in it would be paid for each opcode
         """Follow opcodes up to STOP; the ones that make up nearly all of a pickle stand here, the others in a table."""
         reader, memo, kept, texts = self.reader, self.memo, self.kept, self.texts
-        stack, keep = self.stack, self.keep
+        stack, marks, keep = self.stack, self.marks, self.keep
         special, actions, want_text = self.special_text, self.table, self.sink is not None
         buf, safe = reader.buf, self.safe_end()
         while True:
@@ -164,81 +175,90 @@ class Machine(Actions):
             op = buf[pos]
             pos += 1
             if op == 0x8C:  # SHORT_BINUNICODE
-                end = pos + 1 + buf[pos] if pos < len(buf) else pos + 1
-                text: object = buf[pos + 1 : end]
-                if end > len(buf):
-                    self.pos = pos
-                    raise Refusal("truncated", "text ends after the file")
+                end = pos + 1 + buf[pos]
+                text = buf[pos + 1 : end]
                 pos = end
-                if not text.isascii() or text[:2] == b"__" or b"\0" in text:  # type: ignore[attr-defined, index, operator]
+                if text[:2] == b"__" or not text.isascii():
                     self.pos = pos
-                    special(text)  # type: ignore[arg-type]
-                if want_text and len(text) >= SEARCHED_TEXT:  # type: ignore[arg-type]
-                    texts.append(text)  # type: ignore[arg-type]
+                    special(text)
+                if want_text and len(text) >= SEARCHED_TEXT:
+                    texts.append(text)
                 stack.append(text)
-                if pos < safe and buf[pos] == 0x94:
+                if buf[pos] == 0x94 and pos < safe:
                     pos += 1
-                    memo.append(kept.get(text) or keep(text))
-            elif op == 0x94:  # MEMOIZE
-                value = stack[-1]
-                memo.append(kept.get(value) or keep(value) if value.__class__ is bytes else keep(value))
-                if self.memo_shift and not self.lenient:
-                    self.pos = pos
-                    raise Refusal("memo", "two ways of numbering the memo in one pickle")
-            elif op == 0x68:  # BINGET
-                index = buf[pos] if pos < len(buf) else -1
-                pos += 1
-                if not 0 <= index < len(memo) or memo[index] is OLD_MARKER:
+                    known = kept.get(text)
+                    if known is None:
+                        known = keep(text)
+                    memo.append(known)
+            elif op == 0x68 or op == 0x6A:  # BINGET, LONG_BINGET
+                if op == 0x68:
+                    index = buf[pos]
+                    pos += 1
+                else:
+                    index = int.from_bytes(buf[pos : pos + 4], "little")
+                    pos += 4
+                if index >= len(memo) or memo[index] is OLD_MARKER:
                     self.pos = pos
                     raise Refusal("memo", _NEVER_PUT, certain=True)
                 stack.append(memo[index])
             elif op == 0x4B:  # BININT1
-                stack.append(buf[pos] if pos < len(buf) else self.cut(pos))
+                stack.append(buf[pos])
                 pos += 1
+            elif op == 0x94:  # MEMOIZE
+                value = stack[-1]
+                kind = value.__class__
+                memo.append(TUPLE if kind is tuple else keep(value))
+                if self.memo_shift and not self.lenient:
+                    self.pos = pos
+                    raise Refusal("memo", "two ways of numbering the memo in one pickle")
             elif op == 0x28:  # MARK
-                self.marks.append(stack)
+                marks.append(stack)
                 stack = self.stack = []
-                found = RUN.match(buf, pos)
-                if found is not None:
-                    stack += [DATA] * len(RUN_ITEM.findall(found.group()))
-                    pos = found.end()
+                if buf[pos] in NUMBERS:
+                    found = RUN.match(buf, pos)
+                    if found is not None:
+                        stack += [DATA] * len(RUN_ITEM.findall(found.group()))
+                        pos = found.end()
             elif op == 0x47:  # BINFLOAT
-                if pos + 8 > len(buf):
-                    self.cut(pos)
                 pos += 8
                 stack.append(DATA)
+            elif op == 0x75:  # SETITEMS
+                items = stack
+                stack = self.stack = marks.pop()
+                target = stack[-1]
+                if target.__class__ is Dict and len(items) % 2 == 0:
+                    target.add(items)
+                else:
+                    self.pos = pos
+                    self.set_items(target, items)
+            elif op == 0x7D:  # EMPTY_DICT
+                stack.append(Dict())
+                if buf[pos] == 0x94 and pos < safe:
+                    pos += 1
+                    memo.append(OLD_DICT)
+            elif op == 0x5D:  # EMPTY_LIST
+                stack.append(LIST)
+                if buf[pos] == 0x94 and pos < safe:
+                    pos += 1
+                    memo.append(OLD_LIST)
             elif op == 0x86:  # TUPLE2
                 second = stack.pop()
                 stack[-1] = (stack[-1], second)
-            elif op == 0x75:  # SETITEMS
-                self.pos = pos
-                stack = self.set_items()
+            elif op == 0x87:  # TUPLE3
+                third, second = stack.pop(), stack.pop()
+                stack[-1] = (stack[-1], second, third)
             elif op == 0x65:  # APPENDS
-                stack = self.marks.pop()
-                self.stack = stack
+                stack = self.stack = marks.pop()
                 if stack[-1] is not LIST:
                     self.pos = pos
                     self.append_to(stack[-1])
-            elif op == 0x5D:  # EMPTY_LIST
-                stack.append(LIST)
-            elif op == 0x7D:  # EMPTY_DICT
-                stack.append(Dict())
             elif op == 0x4E:  # NONE
                 stack.append(NONE)
-            elif op == 0x88 or op == 0x89:  # NEWTRUE, NEWFALSE
-                stack.append(DATA)
             elif op == 0x4D:  # BININT2
-                if pos + 2 > len(buf):
-                    self.cut(pos)
                 stack.append(buf[pos] | buf[pos + 1] << 8)
                 pos += 2
-            elif op == 0x6A:  # LONG_BINGET
-                index = int.from_bytes(buf[pos : pos + 4], "little") if pos + 4 <= len(buf) else -1
-                pos += 4
-                if not 0 <= index < len(memo) or memo[index] is OLD_MARKER:
-                    self.pos = pos
-                    raise Refusal("memo", _NEVER_PUT, certain=True)
-                stack.append(memo[index])
+            elif op == 0x88 or op == 0x89:  # NEWTRUE, NEWFALSE
+                stack.append(DATA)
             elif op == 0x2E:  # STOP
                 self.pos = pos
                 self.stop()
@@ -289,25 +309,3 @@ class Machine(Actions):
             inner.memo = list(memo)
             inner.lenient = True
         return inner
-
-    def cut(self, pos: int) -> int:
-        """An argument is missing.
-
-        Raises:
-            Refusal: always.
-        """
-        self.pos = pos
-        raise Refusal("truncated", "the last opcode has no argument")
-
-
-def _plain(value: object) -> bool:
-    """Whether a tuple is small, and holds nothing that can be changed."""
-    if not isinstance(value, tuple) or len(value) > 8:
-        return False
-    for item in value:
-        if item.__class__ is tuple:
-            if len(item) > 4 or any(part.__class__ not in (int, bytes) for part in item):
-                return False
-        elif isinstance(item, Dict) or getattr(item, "old", item) is not item:
-            return False
-    return True

@@ -8,6 +8,7 @@ from typing import Final
 _NUMBER = rb"[N\x88\x89]|K.|M..|J....|G........"
 RUN: Final = re.compile(rb"(?:" + _NUMBER + rb"){9,}", re.DOTALL)
 """At least nine numbers after a mark. Shapes and states are shorter, and are followed one by one."""
+NUMBERS: Final = frozenset(b"N\x88\x89KMJG")
 RUN_ITEM: Final = re.compile(_NUMBER, re.DOTALL)
 
 OPCODES: Final = {

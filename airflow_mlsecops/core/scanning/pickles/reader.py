@@ -18,6 +18,7 @@ class Reader:
     Attributes:
         buf: the bytes in the window.
         base: where the window begins in the stream.
+        end: where the stream's bytes in the window end; what stands after them is padding.
         size: of the stream.
     """
 
@@ -25,19 +26,25 @@ class Reader:
         self._stream = stream
         self.buf = b""
         self.base = 0
+        self.end = 0
         self.size = size
 
     def refill(self, pos: int) -> int:
-        """Move the window so that it begins at ``pos`` of the present one; return the new position (0)."""
+        """Move the window so that it begins at ``pos`` of the present one; return the new position (0).
+
+        After the stream's last byte stand zeros, so that an argument that is cut off can be sliced without a check: the
+        position is beyond the end then, and whoever reads on notices.
+        """
         self.base += pos
         self._stream.seek(self.base)
-        self.buf = self._stream.read(min(WINDOW, self.size - self.base)) if self.base < self.size else b""
+        data = self._stream.read(min(WINDOW, self.size - self.base)) if self.base < self.size else b""
+        self.end = len(data)
+        self.buf = data if self.base + self.end < self.size else data + bytes(AHEAD)
         return 0
 
     def safe_end(self) -> int:
         """The position up to which an opcode with a short argument is whole, or the end of the stream."""
-        end = len(self.buf)
-        return end if self.base + end >= self.size else end - AHEAD
+        return self.end if self.base + self.end >= self.size else self.end - AHEAD
 
     def take(self, pos: int, count: int) -> tuple[bytes, int]:
         """The next ``count`` bytes, at most a window of them, and the position after them.
@@ -45,11 +52,10 @@ class Reader:
         Raises:
             Refusal: if the stream ends before.
         """
-        if pos + count > len(self.buf):
-            if self.base + pos + count > self.size:
-                raise Refusal("truncated", f"an argument of {count} bytes ends after the file")
+        if pos + count > self.end:
+            self._check(pos, count)
             pos = self.refill(pos)
-            if count > len(self.buf):
+            if count > self.end:
                 raise Refusal("too-large", f"an argument of {count} bytes where a short one belongs")
         return self.buf[pos : pos + count], pos + count
 
@@ -59,13 +65,14 @@ class Reader:
         Raises:
             Refusal: if the stream ends before.
         """
-        if pos + count <= len(self.buf):
+        if pos + count <= self.end:
             return pos + count
+        self._check(pos, count)
+        return self.refill(pos + count)
+
+    def _check(self, pos: int, count: int) -> None:
         if self.base + pos + count > self.size:
             raise Refusal("truncated", f"an argument of {count} bytes ends after the file")
-        self.base += pos + count
-        self.buf = b""
-        return self.refill(0)
 
     def line(self, pos: int) -> tuple[bytes, int]:
         """The bytes up to the next newline, and the position after it.
@@ -78,7 +85,7 @@ class Reader:
             pos = self.refill(pos)
             end = self.buf.find(b"\n", pos)
             if end < 0:
-                raise Refusal("truncated" if len(self.buf) < MAX_LINE else "too-large", "a line has no end")
+                raise Refusal("truncated" if self.end < MAX_LINE else "too-large", "a line has no end")
         if end - pos > MAX_LINE:
             raise Refusal("too-large", f"a line of {end - pos} bytes")
         return self.buf[pos:end], end + 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from airflow_mlsecops.core.scanning.allow_list import Use
+from airflow_mlsecops.core.scanning.pickles.arguments import is_special
 from airflow_mlsecops.core.scanning.pickles.dtypes import dtype_of
 from airflow_mlsecops.core.scanning.pickles.refusal import Refusal
 from airflow_mlsecops.core.scanning.pickles.tensors import rebuild_parameter, rebuild_tensor
@@ -114,6 +115,8 @@ def _encode(function: Global, args: tuple[object, ...]) -> object:
     """_codecs.encode(text, 'latin1'): how protocols before 3 write bytes."""
     if len(args) != 2 or args[1] != b"latin1":
         raise refuse(function, "text and 'latin1'")
+    if isinstance(args[0], bytes) and is_special(args[0]):
+        raise refuse(function, "text that is no name which Python looks up")
     return DATA
 
 

@@ -20,12 +20,12 @@ class State:
     allow_list: AllowList
     limits: Limits
     reading: Reading
-    stack: list[object]
-    marks: list[list[object]]
-    memo: list[object]
+    stack: list[Any]
+    marks: list[list[Any]]
+    memo: list[Any]
     texts: list[bytes]
     known: dict[tuple[bytes, bytes], object]
-    keep: Callable[[object], object]
+    keep: Callable[[Any], object]
     hit: Callable[[str, str], None]
     flush: Callable[[], None]
     storage: Callable[[object], object]

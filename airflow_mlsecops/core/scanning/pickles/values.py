@@ -42,6 +42,10 @@ SET = Opaque("set", OLD_SET)
 DENIED = Opaque("denied")
 
 
+_PLAIN: frozenset[type] = frozenset({bytes, int, tuple, Opaque})
+_NONE_YET: list[object] = []
+
+
 class Dict:
     """A fresh dictionary and, while it is small, its keys and values in turn."""
 
@@ -49,17 +53,19 @@ class Dict:
     old = OLD_DICT
 
     def __init__(self) -> None:
-        self.items: list[object] = []
+        self.items: list[object] = _NONE_YET
         self.known = True
 
     def add(self, items: list[object]) -> None:
-        """Take keys and values, in turn."""
+        """Take keys and values, in turn; of what could change or hold others, only its kind."""
         if not self.known:
             return
         if len(self.items) + len(items) > MAX_ITEMS:
             self.known, self.items = False, []
             return
-        self.items.extend(item if item.__class__ in _PLAIN else getattr(item, "old", DATA) for item in items)
+        if not _PLAIN.issuperset(map(type, items)):
+            items = [item if item.__class__ in _PLAIN else getattr(item, "old", DATA) for item in items]
+        self.items = self.items + items if self.items else items
 
     def get(self, key: bytes) -> object | None:
         """The value that the key has at last, or None."""
@@ -68,9 +74,6 @@ class Dict:
             if self.items[index] == key:
                 found = self.items[index + 1]
         return found
-
-
-_PLAIN = frozenset({bytes, int, tuple})
 
 
 class Global:
