@@ -13,7 +13,7 @@ from airflow_mlsecops.core.scanning.outcome import Outcome
 _KINDS: tuple[tuple[str, str, bytes], ...] = (
     ("private-key", "a private key", rb"-----BEGIN (?:[A-Z]{2,10} )?(?:ENCRYPTED )?PRIVATE KEY(?: BLOCK)?-----"),
     ("credential", "an AWS access key id", rb"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
-    ("credential", "an AWS secret key", rb"(?i:aws_secret_access_key)[\"'\s:=]{1,6}[A-Za-z0-9/+]{40}\b"),
+    ("credential", "an AWS secret key", rb"(?i:aws_secret_access_key)[\"'\s:=]{1,6}[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])"),
     ("credential", "a GitHub token", rb"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60,})\b"),
     ("credential", "a GitLab token", rb"\bglpat-[A-Za-z0-9_-]{20,}\b"),
     ("credential", "a Hugging Face token", rb"\bhf_[A-Za-z0-9]{34,}\b"),

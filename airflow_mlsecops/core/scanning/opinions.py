@@ -42,14 +42,17 @@ class Opinion:
 # Runs in the child, before the scanner is imported: no network (a namespace of its own where the kernel allows it, and
 # no sockets in Python in any case), limits, and no telemetry.
 _CHILD = """
-import json, os, resource, socket, sys
+import ctypes, json, os, resource, socket, sys
 try:
-    os.unshare(os.CLONE_NEWUSER | os.CLONE_NEWNET)
+    ctypes.CDLL(None).unshare(0x10000000 | 0x40000000)  # CLONE_NEWUSER, CLONE_NEWNET; see unshare(2)
 except (AttributeError, OSError):
     pass
 def refused(*_, **__):
     raise OSError("no network here")
-socket.socket = socket.create_connection = socket.getaddrinfo = refused
+class Refused(socket.socket):
+    __init__ = refused
+socket.socket = Refused
+socket.create_connection = socket.getaddrinfo = refused
 for limit, value in ((resource.RLIMIT_AS, int(sys.argv[2])), (resource.RLIMIT_CPU, int(sys.argv[3])),
                      (resource.RLIMIT_FSIZE, 1 << 26), (resource.RLIMIT_CORE, 0)):
     resource.setrlimit(limit, (value, value))

@@ -19,6 +19,7 @@ _NUMBER = re.compile(rb"-?(?:0|[1-9]\d{0,4000})")
 _FLOAT = re.compile(rb"-?(?:\d{1,400}(?:\.\d{1,400})?(?:e[+-]?\d{1,4})?|inf|nan)")
 _SOON = 1024
 _PIECE = 128 * 1024
+_OVERLAP = 256
 
 
 def is_special(text: bytes) -> bool:
@@ -171,6 +172,7 @@ class Arguments(State):
         decoder = codecs.getincrementaldecoder("ascii" if ascii_only else "utf-8")("surrogatepass")
         if self.reader.base + self.pos + count > self.reader.size:
             raise Refusal("truncated", f"an argument of {count} bytes ends after the file")
+        tail = b""
         while count:
             piece = self.bytes_of(min(count, _PIECE))
             count -= len(piece)
@@ -178,8 +180,9 @@ class Arguments(State):
                 decoder.decode(piece, not count)
             except UnicodeDecodeError:
                 raise Refusal("malformed", "text that isn't UTF-8") from None
-            self.texts.append(piece)
+            self.texts.append(tail + piece)
             self.flush()
+            tail = piece[-_OVERLAP:]
 
     def raw(self, width: int) -> None:
         """Bytes after their length, of any size; what is large is passed over."""
