@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import shutil
 from pathlib import Path
+from typing import Any
 
 from airflow_mlsecops.cli import places
 from airflow_mlsecops.cli.arguments import Command, UsageError, add_setting, needed
 from airflow_mlsecops.cli.exit_codes import ExitCode
-from airflow_mlsecops.cli.output import Answer, Style, Styled
+from airflow_mlsecops.cli.output import Answer, Line, Style, Styled
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +33,8 @@ def _run(args: argparse.Namespace) -> Answer:
     try:
         opened = open_scanned(args.artifact, store, trust, policy, access=places.access())
     except (NotVerifiedError, UnsafeModelError) as error:
-        document = {"fetched": None, "code": error.code, "reason": error.message}
-        return Answer(ExitCode.NO, document, [[Styled("NO", Style.BAD), f"  {error}"]])
+        refused: dict[str, Any] = {"fetched": None, "code": error.code, "reason": error.message}
+        return Answer(ExitCode.NO, refused, [[Styled("NO", Style.BAD), f"  {error}"]])
     with opened as model:
         artifact, report, imports = model.bytes.artifact, model.report, sorted(model.imports)
         if model.path.is_dir():
@@ -41,13 +42,13 @@ def _run(args: argparse.Namespace) -> Answer:
         else:
             with model.path.open("rb") as source, target.open("xb") as copy:
                 shutil.copyfileobj(source, copy)
-    document = {
+    document: dict[str, Any] = {
         "fetched": str(target),
         "artifact": artifact.to_dict(),
         "scan": {"verdict": report.verdict.value, "summary": report.summary},
         "imports": imports,
     }
-    lines = [
+    lines: list[Line] = [
         [Styled("YES", Style.GOOD), f"  {artifact.kind} {artifact.name}: verified, scanned, and copied to {target}"],
         f"  sha256   {artifact.digest}",
         f"  scan     {report.verdict.value}: {report.summary}",

@@ -61,7 +61,7 @@ def unpickler(base: Any) -> Any:
     return Stubbed
 
 
-KINDS: tuple[Any, ...] = (unpickler(pickle.Unpickler), unpickler(pickle._Unpickler))  # type: ignore[attr-defined]
+KINDS: tuple[Any, ...] = (unpickler(pickle.Unpickler), unpickler(pickle._Unpickler))
 
 
 def seeds() -> list[bytes]:
@@ -196,6 +196,11 @@ def run(count: int, seed: int, say: Callable[[dict[str, Any]], None]) -> None:
     )
 
 
+def say(told: dict[str, Any]) -> None:
+    """Print what came out."""
+    sys.stdout.write(json.dumps(told) + "\n")
+
+
 def main() -> None:
     """Give up what isn't needed, then compare."""
 
@@ -205,12 +210,12 @@ def main() -> None:
     socket.socket = refused  # type: ignore[assignment, misc]
     for limit, value in (
         (resource.RLIMIT_AS, 2 << 30),
-        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_FSIZE, 1 << 20),
         (resource.RLIMIT_NPROC, 0),
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(limit, (value, value))
-    run(int(sys.argv[1]), int(sys.argv[2]), lambda told: sys.stdout.write(json.dumps(told) + "\n"))
+    run(int(sys.argv[1]), int(sys.argv[2]), say)
 
 
 if __name__ == "__main__":

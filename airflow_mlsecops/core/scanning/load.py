@@ -152,7 +152,7 @@ def _load_joblib(path: Path, imports: frozenset[str]) -> Any:
     except ImportError:
         raise MissingExtraError("joblib isn't installed", "pip install joblib") from None
 
-    class Restricted(numpy_pickle.NumpyUnpickler):  # type: ignore[misc]
+    class Restricted(numpy_pickle.NumpyUnpickler):
         def find_class(self, module: str, name: str) -> Any:
             _check(module, name, imports)
             return super().find_class(module, name)
