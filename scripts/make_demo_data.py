@@ -142,7 +142,6 @@ def _clean_rows() -> list[list[Any]]:
     ]
 
 
-def _write(path: Path, rows: list[list[Any]]) -> Path:
 def write_trojaned(path: Path, model: Path) -> Path:
     """Write a copy of a pickled model that also runs a (harmless) shell command when it is loaded, and still works.
 
@@ -159,7 +158,7 @@ def write_trojaned(path: Path, model: Path) -> Path:
     return path
 
 
-def _write(path: Path, rows: list[list[int]]) -> Path:
+def _write(path: Path, rows: list[list[Any]]) -> Path:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
