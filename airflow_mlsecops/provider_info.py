@@ -14,6 +14,7 @@ _OPERATORS = (
     "release_gate",
     "revoke",
     "sanitize_dataset",
+    "scan_model",
     "sign_artifact",
     "validate_data",
     "verify_artifact",

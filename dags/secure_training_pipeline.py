@@ -19,6 +19,7 @@ from airflow.sdk import Asset, Metadata, ObjectStoragePath, Param, dag, get_curr
 from airflow_mlsecops.operators.approval_gate import ApprovalGateOperator
 from airflow_mlsecops.operators.detect_label_poisoning import DetectLabelPoisoningOperator
 from airflow_mlsecops.operators.release_gate import ReleaseGateOperator
+from airflow_mlsecops.operators.scan_model import ScanModelOperator
 from airflow_mlsecops.operators.sign_artifact import SignArtifactOperator
 from airflow_mlsecops.operators.validate_data import ValidateDataOperator
 from airflow_mlsecops.operators.verify_artifact import VerifyArtifactOperator
@@ -104,7 +105,7 @@ def publish(model: Any) -> Any:
     },
 )
 def secure_training_pipeline() -> None:
-    """Data -> checks -> training -> signature -> approval -> release -> use."""
+    """Data -> checks -> training -> scan -> signature -> approval -> release -> use."""
     validated = ValidateDataOperator(task_id="validate_data", artifact=ingest(), suite="digits")
     checked = DetectLabelPoisoningOperator(
         task_id="detect_label_poisoning",
@@ -114,7 +115,8 @@ def secure_training_pipeline() -> None:
         source_column="source",
         budget=0.02,
     )
-    signed = SignArtifactOperator(task_id="sign_model", artifact=train(checked.output))
+    scanned = ScanModelOperator(task_id="scan_model", artifact=train(checked.output))
+    signed = SignArtifactOperator(task_id="sign_model", artifact=scanned.output)
     approved = ApprovalGateOperator(
         task_id="approve_model",
         artifact=signed.output,

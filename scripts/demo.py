@@ -23,6 +23,7 @@ from airflow_mlsecops.core.trust import TrustPolicy
 ROOT = Path(__file__).resolve().parent.parent
 DAG = "secure_training_pipeline"
 GATE = "approve_model"
+SCAN_DAG = "example_scan_model"
 USERS = {"admin": "admin", "alice": "user", "bob": "user", "dave": "viewer"}
 TRIGGERS, APPROVES = "alice", "bob"
 RUN_TIMEOUT, ANSWER_TIMEOUT = 900.0, 24 * 3600.0
@@ -77,6 +78,20 @@ class Demo:
             raise DemoFailed(f"the poisoned run was expected to stop at detect_label_poisoning: {run}")
         self.explain(run_id, "ingest", "the poisoned data set")
 
+    def run_trojaned(self) -> None:
+        """Scan a copy of the released model that runs a command when it is loaded; it must be stopped unsigned."""
+        heading("3. Somebody hands in the released model with a shell command hidden in it")
+        model = self.stack.home / "models" / "released" / "digits-model.joblib"
+        trojan = make_demo_data.write_trojaned(self.data / "digits-trojan.joblib", model)
+        api = self.stack.api(TRIGGERS)
+        run_id = api.trigger(SCAN_DAG, {"model": str(trojan)})
+        run = api.wait_for_run(SCAN_DAG, run_id, timeout=RUN_TIMEOUT, progress=Progress())
+        states = {task.task_id: task.state for task in run.tasks}
+        if states != {"scan": "failed", "sign": "upstream_failed"}:
+            raise DemoFailed(f"the trojaned model was expected to stop at the scan: {run}")
+        reference = api.xcom(SCAN_DAG, run_id, "scan", key="mlsecops")
+        say(f"  {reference['control']}: {reference['verdict'].upper()} - {reference['summary']}")
+
     def explain(self, run_id: str, task_id: str, what: str) -> None:
         """Print what signed evidence says about the artifact that a task pinned."""
         reference = self.stack.api(TRIGGERS).xcom(DAG, run_id, task_id)
@@ -88,10 +103,10 @@ class Demo:
     def verify(self) -> None:
         """Verify the released model as its user would, and a copy of it with one byte changed."""
         model = self.stack.home / "models" / "released" / "digits-model.joblib"
-        heading("3. Verify the released model where it is used, without Airflow")
+        heading("4. Verify the released model where it is used, without Airflow")
         if self._mlsecops_verify(model) != 0:
             raise DemoFailed("the released model was expected to verify")
-        heading("4. The same model with one byte changed")
+        heading("5. The same model with one byte changed")
         forged = model.with_name("digits-model-forged.joblib")
         data = bytearray(model.read_bytes())
         data[len(data) // 2] ^= 1
@@ -122,7 +137,7 @@ def _short(word: str) -> str:
 def parse(argv: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        prog="scripts/demo", description="One secured training pipeline in a real Airflow, clean and poisoned."
+        prog="scripts/demo", description="One secured training pipeline in a real Airflow: clean, poisoned, trojaned."
     )
     parser.add_argument("--approve", action="store_true", help=f"let {APPROVES} approve by REST instead of waiting")
     parser.add_argument("--keep", action="store_true", help="leave Airflow running at the end, until Ctrl-C")
@@ -177,9 +192,11 @@ def main(argv: list[str]) -> int:
             demo = Demo(stack, data, options.approve)
             demo.run_clean()
             demo.run_poisoned()
+            demo.run_trojaned()
             demo.verify()
             took = time.monotonic() - started
-            heading(f"Done in {took:.0f} s: the clean model is released, the poisoned data were stopped.")
+            stopped = "the poisoned data and the trojaned model were stopped"
+            heading(f"Done in {took:.0f} s: the clean model is released, {stopped}.")
             if options.keep:
                 say(f"Airflow goes on at {stack.base_url} until Ctrl-C.")
                 while True:

@@ -142,6 +142,22 @@ def _clean_rows() -> list[list[Any]]:
     ]
 
 
+def write_trojaned(path: Path, model: Path) -> Path:
+    """Write a copy of a pickled model that also runs a (harmless) shell command when it is loaded, and still works.
+
+    The call stands before the model's own opcodes. Its length is a multiple of 16, so that the arrays keep joblib's
+    alignment.
+    """
+    data = model.read_bytes()
+    header, rest = data[:2], data[2:]
+    command = b"true # anything could stand here"
+    call = b"cos\nsystem\n" + b"X%b%b\x85R0"
+    padding = -(len(call) - 4 + 4 + len(command)) % 16
+    command += b" " * padding
+    path.write_bytes(header + call % (len(command).to_bytes(4, "little"), command) + rest)
+    return path
+
+
 def _write(path: Path, rows: list[list[Any]]) -> Path:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -120,3 +120,18 @@ def test_wrong_arguments_write_nothing(
     assert caught.value.code == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_trojaned_model_calls_a_command_and_is_otherwise_the_model(tmp_path: Path) -> None:
+    import joblib
+    from sklearn.linear_model import LogisticRegression
+
+    from airflow_mlsecops.core.scanning import Scan
+
+    model = tmp_path / "model.joblib"
+    joblib.dump(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), model)
+    assert Scan().tree(model)
+    outcome = Scan().tree(make_demo_data.write_trojaned(tmp_path / "trojan.joblib", model))
+    assert not outcome
+    assert set(outcome.counts) == {"global-not-allowed", "call-not-allowed"}  # its arrays are still aligned
+    assert "os.system" in outcome.findings[0].message

@@ -266,18 +266,20 @@ def test_every_operator_with_arguments_of_its_own_is_told() -> None:
         "ReleaseGateOperator",
         "RevokeArtifactOperator",
         "SanitizeDatasetOperator",
+        "ScanModelOperator",
         "SignedArtifactSensor",
     }
 
 
 def test_rules_that_are_named_are_given() -> None:
     detectors = (CORE / "poisoning" / "detectors").glob("*.py")
-    sources = [*(CORE / "controls").glob("*.py"), *detectors, ROOT / "operators" / "control.py"]
+    others = (CORE / "scanning" / "rules.py", ROOT / "operators" / "control.py")
+    sources = [*(CORE / "controls").glob("*.py"), *detectors, *others]
     text = "".join(path.read_text() for path in sources)
     named = {
         rule
         for page in pages().values()
-        for rule in re.findall(r"`(?:label-poisoning|data-validation)/([a-z-]+)`", page)
+        for rule in re.findall(r"`(?:label-poisoning|data-validation|model-scan)/([a-z-]+)`", page)
     }
     assert len(named) >= 5
     assert [rule for rule in named if not re.search(rf'[/"]{rule}"', text)] == []

@@ -15,6 +15,7 @@ from airflow_mlsecops.cli import (
     evidence_list,
     evidence_show,
     export,
+    fetch,
     graph,
     keygen,
     log_prove,
@@ -43,6 +44,7 @@ from airflow_mlsecops.core.errors import MlsecopsError
 COMMANDS: tuple[Command, ...] = (
     pin.COMMAND,
     verify.COMMAND,
+    fetch.COMMAND,
     evidence_list.COMMAND,
     evidence_show.COMMAND,
     evidence_blob.COMMAND,

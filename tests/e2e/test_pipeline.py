@@ -68,7 +68,8 @@ def mlsecops_verify(stack: AirflowStack, model: Path, policy: Path = POLICY) -> 
 
 def test_clean_data_end_in_a_released_model(airflow_stack: AirflowStack, clean_run: str) -> None:
     about = evidence_about(airflow_stack, clean_run, "train")
-    assert {item.slug for item in about.verified} == {"provenance", "signature", "approval", "verification-summary"}
+    slugs = {"provenance", "test-result", "signature", "approval", "verification-summary"}
+    assert {item.slug for item in about.verified} == slugs
     (answer,) = (approval.parse(item.statement) for item in about.of("approval"))
     assert (answer.approver, answer.decision, answer.reason) == ("bob", "approved", "looks right")
     released = airflow_stack.home / "models" / "released" / "digits-model.joblib"
@@ -138,6 +139,17 @@ def test_who_triggered_cannot_approve_and_a_gate_marked_success_releases_nothing
     airflow_stack.api("admin").clear(DAG, run_id, ["release_gate"], downstream=True)
     run = api.wait_for_states(DAG, run_id, {"release_gate": "failed", "publish": "upstream_failed"}, timeout=300)
     assert run.task("publish").state == "upstream_failed"
+
+
+def test_trojaned_model_is_stopped_before_it_is_signed(airflow_stack: AirflowStack, clean_run: str, data: Path) -> None:
+    api, dag_id = airflow_stack.api("alice"), "example_scan_model"
+    model = airflow_stack.home / "models" / "released" / "digits-model.joblib"
+    for place, states in (
+        (model, {"scan": "success", "sign": "success"}),
+        (make_demo_data.write_trojaned(data / "trojan.joblib", model), {"scan": "failed", "sign": "upstream_failed"}),
+    ):
+        run = api.wait_for_run(dag_id, api.trigger(dag_id, {"model": str(place)}), timeout=300)
+        assert {task.task_id: task.state for task in run.tasks} == states
 
 
 @pytest.mark.parametrize(

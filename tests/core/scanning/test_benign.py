@@ -1,0 +1,167 @@
+"""Ordinary models pass: scikit-learn's estimators saved each usual way, in the half that nothing was tuned on."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_mlsecops.core.scanning import Outcome, Scan
+from tests.support.benign_models import fitted_estimators, half_of, saved
+
+EXPLAINED: dict[str, str] = {}
+"""Refused models, each with its reason."""
+MAX_REFUSED_SHARE = 0.005
+
+
+def scan(name: str, data: bytes, folder: Path) -> Outcome:
+    path = folder / name.replace("/", "-")
+    path.write_bytes(data)
+    try:
+        return Scan().tree(path)
+    finally:
+        path.unlink()
+
+
+def told(outcome: Outcome) -> list[str]:
+    return [f"{item.rule}: {item.message}" for item in outcome.findings[:3]]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_scikit_learn_models_pass(tmp_path: Path) -> None:
+    files, refused, models = 0, {}, set()
+    everything = bool(os.environ.get("MLSECOPS_WHOLE_CORPUS"))
+    for name, model in fitted_estimators():
+        if half_of(name) != "held-out":
+            continue
+        models.add(name)
+        for file, data in saved(name, model):
+            if not everything and file.endswith(("bz2.joblib", "xz.joblib", "protocol3.pkl")):
+                continue  # as the others, and slow
+            files += 1
+            outcome = scan(file, data, tmp_path)
+            if not outcome and name not in EXPLAINED:
+                refused[file] = told(outcome)
+    assert len(models) >= 85
+    assert files >= 500
+    assert len(refused) <= MAX_REFUSED_SHARE * files, refused
+
+
+def test_numpy_files_pass(tmp_path: Path) -> None:
+    import numpy as np
+
+    tables: dict[str, Any] = {
+        "floats": np.eye(3),
+        "text": np.array(["a", "bc"]),
+        "empty": np.empty((0, 3)),
+        "scalar": np.array(1.0),
+        "dates": np.array(["2020-01-01"], "M8[D]"),
+        "records": np.zeros(2, [("a", "f8"), ("b", "U3", (2,))]),
+        "objects": np.array([None, {"a": 1}], dtype=object),
+        "fortran": np.asfortranarray(np.eye(4)),
+        "half": np.eye(2, dtype="f2"),
+    }
+    for name, value in tables.items():
+        target = io.BytesIO()
+        np.save(target, value)
+        outcome = scan(f"{name}.npy", target.getvalue(), tmp_path)
+        assert outcome, (name, told(outcome))
+        for file, data in saved(name, value):
+            outcome = scan(file, data, tmp_path)
+            assert outcome, (file, told(outcome))
+    for save in (np.savez, np.savez_compressed):
+        target = io.BytesIO()
+        save(target, **{name: value for name, value in tables.items() if name != "objects"})
+        outcome = scan("all.npz", target.getvalue(), tmp_path)
+        assert outcome, told(outcome)
+
+
+def test_tables_of_pandas_are_told_about(tmp_path: Path) -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame(
+        {"a": [1, 2], "b": ["x", "y"], "c": pd.Categorical(["u", "v"]), "d": pd.to_datetime(["2020", "2021"])}
+    )
+    for protocol in (2, 4, 5):
+        outcome = scan("frame.pkl", pickle.dumps(frame, protocol), tmp_path)
+        assert list(outcome.counts) == ["table-inside"], told(outcome)
+    outcome = scan("column.pkl", pickle.dumps(frame["a"]), tmp_path)
+    assert outcome, told(outcome)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
+def test_boosters_pass(library: str, tmp_path: Path) -> None:
+    module = pytest.importorskip(library, reason=f"{library} isn't installed: its files aren't tested here")
+    import numpy as np
+
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(60, 3))
+    y = (x[:, 0] > 0).astype(int)
+    for kind in ("Classifier", "Regressor"):
+        model = getattr(module, f"{'XGB' if library == 'xgboost' else 'LGBM'}{kind}")(n_estimators=3).fit(x, y)
+        for file, data in saved(f"{library}{kind}", model):
+            outcome = scan(file, data, tmp_path)
+            assert outcome, (file, told(outcome))
+        for suffix in ("json", "ubj") if library == "xgboost" else ("txt",):
+            path = tmp_path / f"m.{suffix}"
+            (model.save_model if library == "xgboost" else model.booster_.save_model)(str(path))
+            outcome = Scan().tree(path)
+            assert outcome, (suffix, told(outcome))
+
+
+def test_torch_files_pass(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch", reason="torch isn't installed: its files aren't tested here")
+    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.LSTM(4, 2), torch.nn.BatchNorm1d(2))
+    values = {
+        "state": net.state_dict(),
+        "net": net,
+        "tensor": torch.arange(12.0).reshape(3, 4).T,
+        "half": torch.zeros(3).half(),
+        "nothing": torch.empty(0),
+        "mixed": {"epoch": 3, "w": [torch.ones(2, dtype=torch.int64)]},
+    }
+    for name, value in values.items():
+        for new in (True, False):
+            target = io.BytesIO()
+            torch.save(value, target, _use_new_zipfile_serialization=new)
+            outcome = scan(f"{name}.pt", target.getvalue(), tmp_path)
+            assert outcome, (name, new, told(outcome))
+
+
+def test_plain_objects_pass(tmp_path: Path) -> None:
+    import collections
+    import datetime
+    import decimal
+
+    shared = [1, 2]
+    loop: list[Any] = [shared]
+    loop.append(loop)
+    values: dict[str, Any] = {
+        "nothing": None,
+        "text": "é" * 500,
+        "long": "x" * 500_000,
+        "bytes": bytes(300),
+        "bytearray": bytearray(b"abc"),
+        "numbers": [*range(-300, 70_000, 7), 2**70, -(2**2100), 1.5, True],
+        "nested": {"a": [{"b": ({1, 2}, frozenset("ab"))}]},
+        "shared": [shared, shared, {"x": shared}],
+        "loop": loop,
+        "ordered": collections.OrderedDict(a=1, b=[2]),
+        "default": collections.defaultdict(list, {1: [2]}),
+        "counter": collections.Counter("hello"),
+        "deque": collections.deque([1, 2], 5),
+        "time": [datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC), datetime.timedelta(3), datetime.date(2020, 1, 1)],
+        "decimal": decimal.Decimal("1.5"),
+        "many": [str(index) for index in range(200_000)],
+        "complex": 1 + 2j,
+        "range": range(9),
+    }
+    for name, value in values.items():
+        for protocol in range(6):
+            outcome = scan(f"{name}.pkl", pickle.dumps(value, protocol), tmp_path)
+            assert outcome, (name, protocol, told(outcome))
