@@ -49,7 +49,7 @@ class Stub:
 def unpickler(base: Any) -> Any:
     """An unpickler of this kind whose names are all stubs."""
 
-    class Stubbed(base):  # type: ignore[misc]
+    class Stubbed(base):
         def __init__(self, stream: io.BytesIO) -> None:
             super().__init__(stream)
             self.names: set[str] = set()

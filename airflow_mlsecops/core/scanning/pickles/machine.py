@@ -148,17 +148,21 @@ class Machine(Actions):
         """
         kind = value.__class__
         if kind is bytes:
-            if len(self.kept) >= self.limits.kept:
-                return self.kept.get(value, TEXT)
-            return self.kept.setdefault(value, value)
+            return self.keep_text(value)
         if kind is tuple:
             return TUPLE
         return DATA if kind is int else value.old
 
+    def keep_text(self, value: bytes) -> object:
+        """The text itself, as long as there is room: a name may be made of it later."""
+        if len(self.kept) >= self.limits.kept:
+            return self.kept.get(value, TEXT)
+        return self.kept.setdefault(value, value)
+
     def _run(self, pos: int) -> int:  # noqa: C901 - one loop, because every call in it would be paid for each opcode
         """Follow opcodes up to STOP; the ones that make up nearly all of a pickle stand here, the others in a table."""
         reader, memo, kept, texts = self.reader, self.memo, self.kept, self.texts
-        stack, marks, keep = self.stack, self.marks, self.keep
+        stack, marks, keep, keep_text = self.stack, self.marks, self.keep, self.keep_text
         special, actions, want_text = self.special_text, self.table, self.sink is not None
         buf, safe = reader.buf, self.safe_end()
         while True:
@@ -186,9 +190,9 @@ class Machine(Actions):
                 stack.append(text)
                 if buf[pos] == 0x94 and pos < safe:
                     pos += 1
-                    known = kept.get(text)
+                    known: object = kept.get(text)
                     if known is None:
-                        known = keep(text)
+                        known = keep_text(text)
                     memo.append(known)
             elif op == 0x68 or op == 0x6A:  # BINGET, LONG_BINGET
                 if op == 0x68:
