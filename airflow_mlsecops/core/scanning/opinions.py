@@ -103,7 +103,8 @@ def ask(
     try:
         of = version(name)
     except PackageNotFoundError:
-        raise MissingExtraError(f"{name} isn't installed", f"pip install {name}") from None
+        advice = "install airflow-mlsecops[picklescan]" if name == "picklescan" else f"pip install {name}"
+        raise MissingExtraError(f"{name} isn't installed", advice) from None
     with tempfile.TemporaryDirectory(prefix="mlsecops-opinion-") as home, tempfile.TemporaryFile() as output:
         environment = {
             "PATH": os.defpath,
