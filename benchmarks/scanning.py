@@ -120,7 +120,7 @@ def write_torch(path: Path, megabytes: int) -> Path:
 
 def write_objects(path: Path, megabytes: int) -> Path:
     """Small objects: records of text and numbers, as a vocabulary or a tree of dictionaries has them."""
-    count = megabytes * MB // 70
+    count = megabytes * MB // 52
     records = [{"name": f"item{i}", "count": i, "weight": i / 7, "tags": (f"t{i}", i % 5, None)} for i in range(count)]
     path.write_bytes(pickle.dumps(records, protocol=4))
     return path
