@@ -101,7 +101,7 @@ class DetectLabelPoisoningOperator(ControlOperator):
     def control(self, artifact: Artifact, path: Path) -> Report:
         """See :func:`airflow_mlsecops.core.controls.label_poisoning.detect_label_poisoning`."""
         from airflow_mlsecops.core.controls.label_poisoning import detect_label_poisoning
-        from airflow_mlsecops.core.poisoning.labelled_table import Roles
+        from airflow_mlsecops.core.poisoning.roles import Roles
 
         with self._trusted() as baseline:
             return detect_label_poisoning(

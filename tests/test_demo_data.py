@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 
 from airflow_mlsecops.core.controls.label_poisoning import detect_label_poisoning
 from airflow_mlsecops.core.digest import sha256_bytes
-from airflow_mlsecops.core.poisoning.labelled_table import Roles
+from airflow_mlsecops.core.poisoning.roles import Roles
 from airflow_mlsecops.core.report import Verdict
 from tests.support.labelled import dataset
 

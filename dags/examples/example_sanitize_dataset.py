@@ -34,7 +34,7 @@ def example_sanitize_dataset() -> None:
     SanitizeDatasetOperator(
         task_id="sanitize",
         artifact=judged.output,
-        target=f"{HOME}/data/sanitized-{{{{ ts_nodash }}}}.csv",
+        target=f"{HOME}/data/sanitized-{{{{ run_id | replace(':', '_') }}}}.csv",
         label_column="label",
         id_column="row_id",
         rule="remove",

@@ -18,8 +18,9 @@ from airflow_mlsecops.core.findings import Finding, Severity
 from airflow_mlsecops.core.poisoning.analysis import CHANCE_AUC, Analysis, analyse
 from airflow_mlsecops.core.poisoning.document import document
 from airflow_mlsecops.core.poisoning.estimators import DECIMALS
-from airflow_mlsecops.core.poisoning.labelled_table import LabelledTable, Roles, quoted, read_labelled
+from airflow_mlsecops.core.poisoning.labelled_table import LabelledTable, quoted, read_labelled
 from airflow_mlsecops.core.poisoning.report_html import report_html
+from airflow_mlsecops.core.poisoning.roles import Roles
 from airflow_mlsecops.core.poisoning.suspects import Pair, class_pairs, suspect_rows
 from airflow_mlsecops.core.poisoning.verdict import TECHNIQUES, Judgement
 from airflow_mlsecops.core.report import Report, verdict_of

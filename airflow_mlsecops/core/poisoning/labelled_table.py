@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.core.controls.tables import read_table
 from airflow_mlsecops.core.errors import ConfigurationError, DataError
+from airflow_mlsecops.core.poisoning.roles import Extras, Roles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,45 +21,6 @@ if TYPE_CHECKING:
 SHOWN = 10
 LARGEST = 3.4028234e38
 """The largest single-precision number: trees and many other estimators compute in it."""
-
-
-@dataclass(frozen=True)
-class Roles:
-    """Columns with a role of their own, which are no features.
-
-    Attributes:
-        source: the column that says who a row came from: a supplier, an annotator.
-        time: the column that says when; anything that sorts (numbers, dates, ISO 8601 text).
-        probabilities: label -> the column with its out-of-sample probability, for every label.
-        embeddings: numeric columns with a model's embedding of the row.
-    """
-
-    source: str | None = None
-    time: str | None = None
-    probabilities: Mapping[str, str] | None = None
-    embeddings: Sequence[str] = ()
-
-    def columns(self) -> list[str]:
-        """All of them."""
-        single = [name for name in (self.source, self.time) if name]
-        return [*single, *(self.probabilities or {}).values(), *self.embeddings]
-
-
-@dataclass(frozen=True)
-class Extras:
-    """What columns with a role hold, in the order of the rows; None where no column was named.
-
-    Attributes:
-        sources: (rows,) text.
-        times: (rows,) numbers or text.
-        probabilities: (rows, classes) in the order of the classes.
-        embeddings: (rows, columns), finite.
-    """
-
-    sources: tuple[str, ...] | None = None
-    times: NDArray[Any] | None = None
-    probabilities: NDArray[np.float64] | None = None
-    embeddings: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)

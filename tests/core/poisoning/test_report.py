@@ -15,7 +15,7 @@ import pytest
 import airflow_mlsecops.core.poisoning
 from airflow_mlsecops.core.controls.label_poisoning import detect_label_poisoning
 from airflow_mlsecops.core.errors import ConfigurationError, DataError
-from airflow_mlsecops.core.poisoning.labelled_table import Roles
+from airflow_mlsecops.core.poisoning.roles import Roles
 from airflow_mlsecops.core.report import Report
 from tests.support.labelled import dataset, flip, frame_of, two_clouds, write
 

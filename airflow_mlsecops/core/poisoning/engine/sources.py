@@ -131,7 +131,8 @@ class ParquetSource:
         stop, size, first = self.rows if end is None else end, max(CHUNK_CELLS // max(self.classes, 1), 1), 0
         for path in self._paths:
             try:
-                with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                # Buffering ahead would hold the whole file in memory.
+                with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
                     groups: list[int] = []
                     for group in range(file.num_row_groups):
                         if not groups and first + file.metadata.row_group(group).num_rows <= begin:
