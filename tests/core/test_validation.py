@@ -79,6 +79,7 @@ def test_real_digits_pass_the_shipped_suite(digits: pd.DataFrame, tmp_path: Path
         "expectations_failed": 0,
         "expectations_that_saw_nothing": 0,
         "expectations_not_evaluated": 0,
+        "expectations_evaluated_by_gx": report.metrics["expectations_evaluated_by_gx"],
     }
     assert report.parameters["suite_sha256"] == load_suite(resolve_suite("digits")).digest
     assert report.tools["great-expectations"] == gx.__version__
