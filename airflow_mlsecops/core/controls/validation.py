@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from airflow_mlsecops.core.findings import Finding, Severity
 from airflow_mlsecops.core.report import Report, verdict_of
 from airflow_mlsecops.core.validation.engines import Evaluation, evaluate
 from airflow_mlsecops.core.validation.outcome import Outcome, gx_result
+from airflow_mlsecops.core.validation.report_html import NAME as HTML_BLOB
+from airflow_mlsecops.core.validation.report_html import report_page
 from airflow_mlsecops.core.validation.rules import VerdictRules
 from airflow_mlsecops.core.validation.source import DEFAULT_MEMORY
 
@@ -84,7 +87,7 @@ def validate_data(
     told = [*_too_few(found, rules), *(_finding(outcome, items[outcome.index], rules) for outcome in broken)]
     findings = tuple(sorted(told, key=lambda finding: -finding.severity.rank))
     # 4.
-    return Report(
+    report = Report(
         subject=artifact,
         control=CONTROL,
         verdict=verdict_of(findings),
@@ -112,6 +115,8 @@ def validate_data(
         },
         blobs=_blobs(broken),
     )
+    holds = {outcome.index: rules.holds(outcome) for outcome in found.outcomes}
+    return replace(report, blobs={**report.blobs, HTML_BLOB: report_page(report, found.outcomes, holds)})
 
 
 def _tools(found: Evaluation) -> list[str]:

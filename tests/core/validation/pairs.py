@@ -49,8 +49,8 @@ def table(seed: int) -> pa.Table:
             "b": pa.array(pick([True, False]), pa.bool_()),
             "d": pa.array(pick([Decimal("1.10"), Decimal("2.20")]), pa.decimal128(5, 2)),
             "when": pa.array(pick(DAYS), pa.timestamp("us")),
-            "zoned": pa.array([None if v is None else v.replace(tzinfo=ZONE) for v in pick(DAYS)], pa.timestamp("us", "UTC")),
-            "day": pa.array([None if v is None else v.date() for v in pick(DAYS)], pa.date32()),
+            "zoned": pa.array([v and v.replace(tzinfo=ZONE) for v in pick(DAYS)], pa.timestamp("us", "UTC")),
+            "day": pa.array([v and v.date() for v in pick(DAYS)], pa.date32()),
         }
     )  # fmt: skip
 
