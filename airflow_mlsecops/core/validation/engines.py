@@ -6,6 +6,7 @@ columns that GX needs. ``gx`` is the library as it is. ``auto`` takes the fused 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -14,7 +15,7 @@ from typing import Any
 
 from airflow_mlsecops.core.controls.suite import named_columns
 from airflow_mlsecops.core.controls.tables import read_table
-from airflow_mlsecops.core.errors import ConfigurationError, MissingExtraError
+from airflow_mlsecops.core.errors import ConfigurationError, DataError, MissingExtraError
 from airflow_mlsecops.core.findings import Severity
 from airflow_mlsecops.core.validation.compilers import COMPILERS
 from airflow_mlsecops.core.validation.outcome import Outcome
@@ -68,11 +69,23 @@ def evaluate(
                 return _fused(path, document, source, why, max_rows)
         why = "the fused engine can't read these files exactly: their parts differ, or names stand twice"
     frame = read_table(path, allow_empty=allow_empty)
+    _check_names([str(name) for name in frame.columns])
     from airflow_mlsecops.core.controls.gx_pandas import run_suite
 
     everything = tuple(range(len(document["expectations"])))
     outcomes = tuple(run_suite(frame, document))
     return Evaluation(outcomes, len(frame), tuple(map(str, frame.columns)), "gx", why, everything)
+
+
+def _check_names(names: list[str]) -> None:
+    """GX takes ``A`` for ``a`` where both stand (seen with 1.24.1), and would judge one by the other's values."""
+    folded = Counter(name.casefold() for name in names)
+    twice = [name for name in names if folded[name.casefold()] > 1]
+    if twice:
+        raise DataError(
+            f"columns {', '.join(map(repr, twice[:20]))} differ in upper and lower case only",
+            "rename them: Great Expectations and SQL engines take one for the other",
+        )
 
 
 def choose(engine: str, document: Mapping[str, Any]) -> tuple[str, str]:
