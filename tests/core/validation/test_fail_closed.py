@@ -63,20 +63,20 @@ VACUOUS: dict[str, dict[str, Any]] = {
     "expect_column_pair_values_to_be_equal": {"column_A": "n", "column_B": "t"},
     "expect_compound_columns_to_be_unique": {"column_list": ["n", "t"]},
 }
-GONE = {
+GONE: dict[str, dict[str, Any]] = {
     "expect_column_values_to_not_be_null": {"column": "gone"},
     "expect_column_values_to_be_null": {"column": "gone"},
     "expect_column_values_to_be_unique": {"column": "gone"},
     "expect_column_sum_to_be_between": {"column": "gone", "max_value": 1},
     "expect_column_values_to_be_in_set": {"column": "gone", **SET},
 }
-NO_ROWS = {
+NO_ROWS: dict[str, dict[str, Any]] = {
     "expect_column_values_to_not_be_null": {"column": "id"},
     "expect_column_values_to_be_between": {"column": "id", "min_value": 2},
     "expect_column_values_to_be_unique": {"column": "id"},
     "expect_column_max_to_be_between": {"column": "id", "max_value": 9},
 }
-CORPUS = [
+CORPUS: list[tuple[str, str, dict[str, Any]]] = [
     *((f"all-null/{kind}", kind, kwargs) for kind, kwargs in VACUOUS.items()),
     *((f"gone/{kind}", kind, kwargs) for kind, kwargs in GONE.items()),
     *((f"no-row/{kind}", kind, {**kwargs, "row_condition": NO_ROW}) for kind, kwargs in NO_ROWS.items()),
@@ -117,7 +117,7 @@ NOT_NULL = ("expect_column_values_to_not_be_null", {"column": "id"})
 BETWEEN = ("expect_column_values_to_be_between", {"column": "n", "min_value": 0})
 ON_NO_ROW = ("expect_column_values_to_be_between", {"column": "id", "min_value": 0, "row_condition": NO_ROW})
 ERRS = ("expect_column_values_to_match_regex", {"column": "t2", "regex": "("})
-LET_PASS = {
+LET_PASS: dict[str, tuple[pd.DataFrame, tuple[str, dict[str, Any]]]] = {
     "all-null": (NOTHING, BETWEEN),
     "empty-condition": (NOTHING, ON_NO_ROW),
     "empty-data": (NOTHING.head(0), NOT_NULL),
