@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_mlsecops.core.validation.engines import ENGINES
+from airflow_mlsecops.core.validation.rules import VerdictRules
+from airflow_mlsecops.core.validation.source import DEFAULT_MEMORY
+from airflow_mlsecops.operators.base import check_choice
 from airflow_mlsecops.operators.control import ControlOperator
 
 if TYPE_CHECKING:
@@ -21,6 +25,13 @@ class ValidateDataOperator(ControlOperator):
         suite: the name of a suite that ships in ``expectations/suites/``, the path of a suite file (JSON or YAML), a
             suite as a mapping, an ``ExpectationSuite``, or a callable without arguments that returns one (called in
             ``execute``, so that parsing the Dag doesn't import Great Expectations).
+        engine: ``fused`` computes what the suite needs in one DuckDB scan and leaves what it can't do exactly to Great
+            Expectations; ``gx`` is Great Expectations on pandas; ``auto`` chooses, and the statement says why.
+        min_rows: with fewer rows than this the verdict is FAIL.
+        min_nonnull: an expectation that rests on fewer values than this doesn't hold.
+        relax: names of what is let pass although nothing was checked; see
+            :data:`airflow_mlsecops.core.validation.rules.RELAXATIONS`. They stand in the statement.
+        memory_limit: how much memory DuckDB may use, e.g. ``512MB``.
 
     Example::
 
@@ -30,8 +41,22 @@ class ValidateDataOperator(ControlOperator):
     control_name: ClassVar[str] = "data-validation"
     template_fields: Sequence[str] = (*ControlOperator.template_fields, "suite")
 
-    def __init__(self, *, suite: str | Mapping[str, Any] | Any, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        suite: str | Mapping[str, Any] | Any,
+        engine: str = "auto",
+        min_rows: int = 1,
+        min_nonnull: int = 1,
+        relax: Sequence[str] = (),
+        memory_limit: str = DEFAULT_MEMORY,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        check_choice("engine", engine, ENGINES)
+        self.engine = engine
+        self.rules = VerdictRules.of(min_rows, min_nonnull, relax)
+        self.memory_limit = memory_limit
         # Airflow would call a callable among the template fields itself, with arguments of its own.
         self._make_suite: Callable[[], Any] | None = suite if callable(suite) else None
         self.suite = getattr(suite, "__qualname__", repr(suite)) if callable(suite) else suite
@@ -42,4 +67,6 @@ class ValidateDataOperator(ControlOperator):
         from airflow_mlsecops.expectations.suites import resolve_suite
 
         suite = self._make_suite() if self._make_suite is not None else resolve_suite(self.suite)
-        return validate_data(artifact, path, suite=suite)
+        return validate_data(
+            artifact, path, suite=suite, engine=self.engine, rules=self.rules, memory_limit=self.memory_limit
+        )

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.core.controls.suite import build_expectations, conditions, named_columns
 from airflow_mlsecops.core.findings import Severity
+from airflow_mlsecops.core.validation.engines import missing_columns
+from airflow_mlsecops.core.validation.outcome import Outcome
 
 if TYPE_CHECKING:
     import pandas
@@ -39,38 +40,6 @@ _COUNTS = {
 """Types whose observed value is a count, a share or a type; any other (a minimum, a mean of one row) may be a cell."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one expectation. No attribute holds a cell's value.
-
-    Attributes:
-        index: its place in the suite.
-        type: its type.
-        columns: the columns it looks at.
-        severity: what its author gave it.
-        held: whether GX called it a success.
-        trouble: why it couldn't be evaluated: a missing column, an exception; else empty.
-        saw: how many values or rows it rests on; ``None`` for what looks at the table as a whole.
-        unexpected: how many of them break it; ``None`` for what has one observed value.
-        observed: the observed value if it is a count, a share, a type or column names; else ``None``.
-        rows: 0-based numbers of the rows that break it.
-    """
-
-    index: int
-    type: str
-    columns: tuple[str, ...]
-    severity: Severity
-    held: bool
-    trouble: str = ""
-    saw: int | None = None
-    unexpected: int | None = None
-    observed: Any = None
-    rows: tuple[int, ...] = ()
-
-    def __bool__(self) -> bool:
-        return self.held and not self.trouble and self.saw != 0
-
-
 def run_suite(frame: pandas.DataFrame, document: Mapping[str, Any]) -> list[Outcome]:
     """One outcome for each expectation, in the suite's order.
 
@@ -91,9 +60,10 @@ def run_suite(frame: pandas.DataFrame, document: Mapping[str, Any]) -> list[Outc
             "type": item["type"],
             "columns": tuple(named_columns(item)),
             "severity": Severity(item["severity"]),
+            "conditional": "row_condition" in item["kwargs"],
         }
         if missing[index]:
-            outcomes.append(Outcome(**outcome, held=False, trouble=missing[index]))
+            outcomes.append(Outcome(**outcome, held=False, trouble=missing[index], missing_column=True))
             continue
         read = _read(item["type"], results.get(index))
         if index in counters and not read["trouble"]:
@@ -109,8 +79,7 @@ def _missing(frame: pandas.DataFrame, item: Mapping[str, Any], expectation: Any)
     absent = sorted({name for name in wanted if name not in frame.columns})
     if not absent:
         return ""
-    found = [repr(name) for name in frame.columns[:20]] + (["…"] if len(frame.columns) > 20 else [])
-    return f"the data has no column {', '.join(map(repr, absent))}; it has {', '.join(found)}"
+    return missing_columns(absent, list(frame.columns))
 
 
 def _counters(expectations: list[Any]) -> dict[int, Any]:
@@ -162,6 +131,7 @@ def _read(kind: str, result: Any) -> dict[str, Any]:
         "saw": None if counted is None else int(counted) - int(values.get("missing_count") or 0),
         "unexpected": None if counted is None else int(values.get("unexpected_count") or 0),
         "observed": _observed(kind, values),
+        "elements": None if counted is None else int(counted),
         "rows": tuple(int(row) for row in values.get("unexpected_index_list") or ()),
     }
 

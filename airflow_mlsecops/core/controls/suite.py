@@ -17,6 +17,7 @@ from airflow_mlsecops.core.config_file import only_keys
 from airflow_mlsecops.core.digest import Sha256, sha256_bytes
 from airflow_mlsecops.core.errors import StatementError, SuiteError
 from airflow_mlsecops.core.findings import Severity
+from airflow_mlsecops.core.validation.plain import is_plain
 
 _SUITE_KEYS = {"name", "expectations", "meta", "notes", "id", "suite_parameters"}
 _ITEM_KEYS = {"type", "kwargs", "severity", "meta", "notes", "description", "id", "rendered_content"}
@@ -43,21 +44,29 @@ class LoadedSuite:
     expectations: int
 
 
-def load_suite(value: Any) -> LoadedSuite:
+def load_suite(value: Any, *, allow_mostly_zero: bool = False) -> LoadedSuite:
     """Read a suite from its JSON form, or from an ``ExpectationSuite``.
+
+    Great Expectations is only imported if one of the expectations isn't plain; see
+    :mod:`airflow_mlsecops.core.validation.plain`.
+
+    Args:
+        value: the suite.
+        allow_mostly_zero: take expectations with ``mostly=0`` too, which let every row fail.
 
     Raises:
         SuiteError: for no expectations, unknown types, unknown, missing or wrong arguments, duplicates, expectations
             that can't fail, run-time parameters, and row conditions that are code; it names the expectation.
     """
     document = _normalised(_as_mapping(value))
-    built = build_expectations(document)
+    items = document["expectations"]
+    built = [None] * len(items) if all(map(is_plain, items)) else build_expectations(document)
     seen: dict[bytes, int] = {}
-    for index, (item, expectation) in enumerate(zip(document["expectations"], built, strict=True)):
+    for index, (item, expectation) in enumerate(zip(items, built, strict=True)):
         first = seen.setdefault(canonical_json([item["type"], item["kwargs"]]), index)
         if first != index:
             raise SuiteError(f"{label(index, item)} repeats expectation {first}", "remove one of them")
-        _check_can_fail(index, item, expectation)
+        _check_can_fail(index, item, expectation, allow_mostly_zero=allow_mostly_zero)
         for condition in conditions(expectation):
             _check_condition(index, item, condition)
     return LoadedSuite(document["name"], document, sha256_bytes(canonical_json(document)), len(built))
@@ -178,14 +187,15 @@ def _item(index: int, item: Any) -> dict[str, Any]:
     return result | {key: item[key] for key in ("meta", "notes", "description") if item.get(key)}
 
 
-def _check_can_fail(index: int, item: Mapping[str, Any], expectation: Any) -> None:
+def _check_can_fail(index: int, item: Mapping[str, Any], expectation: Any, *, allow_mostly_zero: bool) -> None:
     """Refuse what passes whatever the data are; a suite of such would be an empty one in disguise."""
     kwargs = item["kwargs"]
     reason = ""
-    if kwargs.get("mostly") == 0:
+    if kwargs.get("mostly") == 0 and not allow_mostly_zero:
         reason = "mostly=0 lets every row fail"
     # Both, because some types inherit the fields and use neither, and quantiles are bounded in another way.
-    bounded = item["type"].endswith("_to_be_between") and "min_value" in type(expectation).__fields__
+    # A plain expectation isn't built; what has bounds is plain only with one of them.
+    bounded = item["type"].endswith("_to_be_between") and "min_value" in getattr(expectation, "__fields__", ())
     if bounded and not {"min_value", "max_value"} & kwargs.keys():
         reason = "it has neither min_value nor max_value"
     nested = kwargs.get("quantile_ranges")

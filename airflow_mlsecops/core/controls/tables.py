@@ -28,16 +28,30 @@ _MAX_CSV_BYTES = 2**31 - 2
 """The CSV parser's block is a 32-bit size; all in one block, because a longer row than a block is an error."""
 
 
-def read_table(path: Path, *, columns: Sequence[str] | None = None) -> pandas.DataFrame:
+def read_table(path: Path, *, columns: Sequence[str] | None = None, allow_empty: bool = False) -> pandas.DataFrame:
     """Read a file, or a folder of part files of one format (in the order of their names), into one frame.
 
     Args:
         path: ``.csv``, ``.csv.gz``, ``.parquet`` or ``.pq``, or a folder that holds only such parts. ``_SUCCESS`` and
             hidden files, which writers leave behind, are passed over.
         columns: read only these, in this order; by default all.
+        allow_empty: take a table without rows, too.
 
     Returns:
         A frame of shape (rows, columns) with rows >= 1 and a plain 0-based index.
+
+    Raises:
+        DataError: see :func:`read_arrow_table`.
+    """
+    # Without the metadata pandas would turn a column that it wrote as an index back into one, and hide it from checks.
+    frame: pandas.DataFrame = read_arrow_table(path, columns=columns, allow_empty=allow_empty).to_pandas(
+        ignore_metadata=True
+    )
+    return frame
+
+
+def read_arrow_table(path: Path, *, columns: Sequence[str] | None = None, allow_empty: bool = False) -> Any:
+    """As :func:`read_table`, as a ``pyarrow.Table``.
 
     Raises:
         DataError: for an unknown extension, an empty or damaged file, ragged or undecodable CSV, no rows, a column
@@ -55,13 +69,11 @@ def read_table(path: Path, *, columns: Sequence[str] | None = None) -> pandas.Da
         raise DataError(
             f"the part files of {path.name} hold different types: {_safe(error)}", "write all parts from one schema"
         ) from error
-    if table.num_rows == 0:
+    if table.num_rows == 0 and not allow_empty:
         raise DataError(
             f"{path.name} holds no rows", "nothing can be said about an empty data set; look at the task that wrote it"
         )
-    # Without the metadata pandas would turn a column that it wrote as an index back into one, and hide it from checks.
-    frame: pandas.DataFrame = table.to_pandas(ignore_metadata=True)
-    return frame
+    return table
 
 
 def part_files(path: Path) -> list[Path]:

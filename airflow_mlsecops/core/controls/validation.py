@@ -8,19 +8,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from airflow_mlsecops.core.artifact import Artifact
 from airflow_mlsecops.core.canonical import canonical_json, jsonable
-from airflow_mlsecops.core.controls.gx_pandas import Outcome, run_suite
 from airflow_mlsecops.core.controls.suite import LoadedSuite, load_suite
-from airflow_mlsecops.core.controls.tables import read_table
 from airflow_mlsecops.core.findings import Finding, Severity
 from airflow_mlsecops.core.report import Report, verdict_of
+from airflow_mlsecops.core.validation.engines import Evaluation, evaluate
+from airflow_mlsecops.core.validation.outcome import Outcome, gx_result
+from airflow_mlsecops.core.validation.report_html import NAME as HTML_BLOB
+from airflow_mlsecops.core.validation.report_html import report_page
+from airflow_mlsecops.core.validation.rules import VerdictRules
+from airflow_mlsecops.core.validation.source import DEFAULT_MEMORY
 
-__all__ = ["CONTROL", "LoadedSuite", "load_suite", "validate_data"]
+__all__ = ["CONTROL", "LoadedSuite", "VerdictRules", "load_suite", "validate_data"]
 
 CONTROL = "data-validation"
 ROWS_BLOB = "unexpected_rows.json"
@@ -32,13 +37,21 @@ TECHNIQUES = ("AML.T0020", "ML02:2023")
 _DOMAIN = {"column", "column_A", "column_B", "row_condition", "condition_parser"}
 
 
-def validate_data(artifact: Artifact, path: Path, *, suite: Any) -> Report:
+def validate_data(
+    artifact: Artifact,
+    path: Path,
+    *,
+    suite: Any,
+    engine: str = "auto",
+    rules: VerdictRules | None = None,
+    memory_limit: str = DEFAULT_MEMORY,
+) -> Report:
     """Judge a data set by an expectation suite.
 
     1. Read the suite strictly, before any data.
-    2. Read the whole table strictly.
-    3. Evaluate each expectation, and turn each that doesn't hold into a finding of its author's severity. One that
-       couldn't be evaluated is critical, whatever its author gave it.
+    2. Evaluate each expectation over the whole table, by the engine that is asked for.
+    3. Turn each that doesn't hold by the verdict rules into a finding of its author's severity. One that couldn't be
+       evaluated is critical, whatever its author gave it.
     4. The worst finding decides.
 
     The caller still owes: that ``path`` is a private copy of the artifact's pinned bytes.
@@ -47,38 +60,79 @@ def validate_data(artifact: Artifact, path: Path, *, suite: Any) -> Report:
         artifact: what is judged.
         path: a CSV or Parquet file, or a folder of part files.
         suite: GX's suite JSON as a mapping, or an ``ExpectationSuite``.
+        engine: ``auto``, ``fused`` or ``gx``; see :mod:`airflow_mlsecops.core.validation.engines`.
+        rules: what has to have been seen; by default everything that wasn't seen is a NO.
+        memory_limit: how much memory DuckDB may use, e.g. ``512MB``; what needs more goes to a temporary folder.
 
     Raises:
         SuiteError: if the suite can't be judged by; see :func:`load_suite`.
         DataError: if the table can't be read whole, or is empty; see :func:`read_table`.
+        ConfigurationError: for an unknown engine, or one that isn't installed.
     """
+    rules = rules or VerdictRules()
     # 1.
-    loaded = load_suite(suite)
+    loaded = load_suite(suite, allow_mostly_zero="mostly-zero" in rules.relaxed)
     # 2.
-    frame = read_table(path)
-    # 3.
-    outcomes = run_suite(frame, loaded.document)
+    found = evaluate(
+        path,
+        loaded.document,
+        engine=engine,
+        memory_limit=memory_limit,
+        max_rows=MAX_ROWS,
+        allow_empty="empty-data" in rules.relaxed,
+    )
     items = loaded.document["expectations"]
-    found = [_finding(outcome, items[outcome.index]) for outcome in outcomes if not outcome]
-    findings = tuple(sorted(found, key=lambda finding: -finding.severity.rank))
-    rows, columns = frame.shape
+    # 3.
+    broken = [outcome for outcome in found.outcomes if not rules.holds(outcome)]
+    told = [*_too_few(found, rules), *(_finding(outcome, items[outcome.index], rules) for outcome in broken)]
+    findings = tuple(sorted(told, key=lambda finding: -finding.severity.rank))
     # 4.
-    return Report(
+    report = Report(
         subject=artifact,
         control=CONTROL,
         verdict=verdict_of(findings),
-        summary=_summary(loaded, outcomes, findings, rows, columns),
+        summary=_summary(loaded, found, findings),
         findings=findings,
-        metrics={"rows": rows, "columns": columns, **_counts(outcomes)},
-        parameters={"suite": loaded.name, "suite_sha256": loaded.digest},
-        tools={name: version(name) for name in ("great-expectations", "pandas", "numpy", "pyarrow")},
-        details={"suite": dict(loaded.document), "results": [_detail(outcome) for outcome in outcomes]},
-        blobs=_blobs(outcomes),
+        metrics={
+            "rows": found.rows,
+            "columns": len(found.columns),
+            **_counts(found.outcomes, rules),
+            "expectations_evaluated_by_gx": len(found.by_gx),
+        },
+        parameters={
+            "suite": loaded.name,
+            "suite_sha256": loaded.digest,
+            "engine": found.engine,
+            "engine_why": found.why,
+            "rules": rules.to_dict(),
+        },
+        tools={name: version(name) for name in _tools(found)},
+        details={
+            "suite": dict(loaded.document),
+            "results": [
+                _detail(outcome, rules) | {"gx": gx_result(outcome, items[outcome.index])} for outcome in found.outcomes
+            ],
+        },
+        blobs=_blobs(broken),
     )
+    holds = {outcome.index: rules.holds(outcome) for outcome in found.outcomes}
+    return replace(report, blobs={**report.blobs, HTML_BLOB: report_page(report, found.outcomes, holds)})
 
 
-def _counts(outcomes: list[Outcome]) -> dict[str, int]:
-    counted = Counter(_word(outcome) for outcome in outcomes)
+def _tools(found: Evaluation) -> list[str]:
+    fused = ["duckdb"] if found.engine == "fused" else []
+    return [*fused, "great-expectations", "pandas", "numpy", "pyarrow"]
+
+
+def _too_few(found: Evaluation, rules: VerdictRules) -> list[Finding]:
+    if found.rows >= rules.min_rows or (found.rows == 0 and "empty-data" in rules.relaxed):
+        return []
+    message = f"the table has {found.rows} rows, fewer than min_rows={rules.min_rows}"
+    return [Finding(f"{CONTROL}/min-rows", Severity.CRITICAL, message)]
+
+
+def _counts(outcomes: tuple[Outcome, ...], rules: VerdictRules) -> dict[str, int]:
+    counted = Counter(_word(outcome, rules) for outcome in outcomes)
     return {
         "expectations": len(outcomes),
         "expectations_evaluated": counted["passed"] + counted["failed"],
@@ -89,15 +143,15 @@ def _counts(outcomes: list[Outcome]) -> dict[str, int]:
     }
 
 
-def _word(outcome: Outcome) -> str:
+def _word(outcome: Outcome, rules: VerdictRules) -> str:
     if outcome.trouble:
         return "not-evaluated"
-    if outcome.saw == 0:
+    if outcome.saw == 0 and rules.objection(outcome):
         return "saw-nothing"
-    return "passed" if outcome else "failed"
+    return "passed" if rules.holds(outcome) else "failed"
 
 
-def _finding(outcome: Outcome, item: Mapping[str, Any]) -> Finding:
+def _finding(outcome: Outcome, item: Mapping[str, Any], rules: VerdictRules) -> Finding:
     """One sentence on why an expectation doesn't hold, in counts and shares."""
     expected = {key: value for key, value in item["kwargs"].items() if key not in _DOMAIN}
     told = canonical_json(expected).decode() if expected else ""
@@ -105,8 +159,8 @@ def _finding(outcome: Outcome, item: Mapping[str, Any]) -> Finding:
     condition = " where its row_condition holds" if "row_condition" in item["kwargs"] else ""
     if outcome.trouble:
         message, told = outcome.trouble, ""
-    elif outcome.saw == 0:
-        message, told = f"it saw no value{condition}, so it says nothing about the data", ""
+    elif objection := rules.objection(outcome):
+        message, told = objection, ""
     elif outcome.unexpected is not None and outcome.saw:
         share = outcome.unexpected / outcome.saw
         message = f"{outcome.unexpected} of {outcome.saw} ({_percent(share)}) are not as expected{condition}"
@@ -121,37 +175,42 @@ def _finding(outcome: Outcome, item: Mapping[str, Any]) -> Finding:
         message = f"the observed value is not as expected{condition}"
     return Finding(
         rule=f"{CONTROL}/{outcome.type}",
-        severity=Severity.CRITICAL if outcome.trouble else outcome.severity,
+        severity=_severity(outcome, rules),
         message=f"{message}{told}",
         where=", ".join(name if name.isprintable() else repr(name) for name in outcome.columns),
         techniques=() if outcome.trouble else TECHNIQUES,
     )
 
 
+def _severity(outcome: Outcome, rules: VerdictRules) -> Severity:
+    if not outcome.trouble:
+        return outcome.severity
+    return Severity.INFO if rules.relaxes(outcome) else Severity.CRITICAL
+
+
 def _percent(share: float) -> str:
     return "< 0.01 %" if 0 < share < 0.0001 else f"{share:.2%}".replace("%", " %")
 
 
-def _summary(
-    suite: LoadedSuite, outcomes: list[Outcome], findings: tuple[Finding, ...], rows: int, columns: int
-) -> str:
-    table = f"{rows} rows x {columns} columns"
+def _summary(suite: LoadedSuite, found: Evaluation, findings: tuple[Finding, ...]) -> str:
+    table = f"{found.rows} rows x {len(found.columns)} columns"
     if not findings:
-        return f"all {len(outcomes)} expectations of suite {suite.name!r} hold on {table}"
+        return f"all {len(found.outcomes)} expectations of suite {suite.name!r} hold on {table}"
     first = findings[0]
     rule = first.rule.removeprefix(f"{CONTROL}/")
     of = f" of {first.where}" if first.where else ""
-    told = f"{len(findings)} of {len(outcomes)} expectations of suite {suite.name!r} don't hold on {table}"
+    broken = sum(not finding.rule.endswith("/min-rows") for finding in findings)
+    told = f"{broken} of {len(found.outcomes)} expectations of suite {suite.name!r} don't hold on {table}"
     return f"{told}; worst: {rule}{of}: {first.message}"[:1000]
 
 
-def _detail(outcome: Outcome) -> dict[str, Any]:
+def _detail(outcome: Outcome, rules: VerdictRules) -> dict[str, Any]:
     return {
         "index": outcome.index,
         "type": outcome.type,
         "columns": list(outcome.columns),
         "severity": outcome.severity.value,
-        "outcome": _word(outcome),
+        "outcome": _word(outcome, rules),
         "saw": outcome.saw,
         "unexpected": outcome.unexpected,
         "observed": jsonable(outcome.observed),
@@ -159,12 +218,12 @@ def _detail(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _blobs(outcomes: list[Outcome]) -> dict[str, bytes]:
+def _blobs(broken: list[Outcome]) -> dict[str, bytes]:
     """Numbers of the rows that break an expectation, so that somebody who may see the data can look at them."""
     listed = []
     left = MAX_ROWS_IN_ALL
-    for outcome in outcomes:
-        if outcome or not outcome.rows:
+    for outcome in broken:
+        if not outcome.rows:
             continue
         rows = outcome.rows[: min(MAX_ROWS, left)]
         left -= len(rows)
@@ -173,7 +232,7 @@ def _blobs(outcomes: list[Outcome]) -> dict[str, bytes]:
                 "index": outcome.index,
                 "type": outcome.type,
                 "columns": list(outcome.columns),
-                "total": len(outcome.rows),
+                "total": outcome.unexpected if outcome.unexpected is not None else len(outcome.rows),
                 "rows": list(rows),
             }
         )

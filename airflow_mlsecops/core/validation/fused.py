@@ -1,0 +1,120 @@
+"""The fused engine: one DuckDB scan computes what all expectations of a suite need, and GX isn't imported.
+
+Procedure:
+
+1. Compile each expectation to a plan; one that isn't exact in SQL is left to GX.
+2. Compute the aggregates of all plans in one scan of the columns they name.
+3. Drop the plans whose guards came out false: for these data they wouldn't be exact.
+4. Decide; uniqueness asks its own query of one column then.
+5. Number the rows that break an expectation, in the order of the parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from airflow_mlsecops.core.controls.suite import named_columns
+from airflow_mlsecops.core.errors import DataError
+from airflow_mlsecops.core.findings import Severity
+from airflow_mlsecops.core.validation.compilers import compile_item
+from airflow_mlsecops.core.validation.outcome import Outcome
+from airflow_mlsecops.core.validation.plans import Plan, Table
+from airflow_mlsecops.core.validation.source import ROW, Source
+
+
+def run_fused(source: Source, document: Mapping[str, Any], *, max_rows: int) -> dict[int, Outcome]:
+    """The outcomes that equal GX's, by index; what isn't among them has to be evaluated by GX.
+
+    Args:
+        source: the table.
+        document: of a suite that ``load_suite`` read.
+        max_rows: how many row numbers to keep for one expectation.
+
+    Raises:
+        DataError: if the data turn out to be damaged while they are read, or don't fit the memory that is allowed.
+    """
+    table = Table(source.relation, source.rows, source.columns)
+    # 1.
+    outcomes: dict[int, Outcome] = {}
+    plans: dict[int, Plan] = {}
+    for index, item in enumerate(document["expectations"]):
+        absent = [name for name in named_columns(item) if name not in source.columns]
+        if absent and item["type"] != "expect_column_to_exist":
+            continue
+        plan = compile_item(item, table)
+        if plan is not None:
+            plans[index] = plan
+    ask = _Answers(source)
+    # 2.
+    ask.compute([sql for plan in plans.values() for sql in (*plan.aggregates, *plan.guards)])
+    for index, plan in plans.items():
+        # 3.
+        if not all(ask(guard) is True for guard in plan.guards):
+            continue
+        # 4.
+        answer = plan.decide(ask)
+        if answer is None:
+            continue
+        item = document["expectations"][index]
+        outcome = Outcome(index, item["type"], tuple(named_columns(item)), Severity(item["severity"]), **asdict(answer))
+        # 5.
+        if plan.bad and outcome.unexpected:
+            outcome = replace(outcome, rows=row_numbers(source, plan.bad, min(max_rows, outcome.unexpected)))
+        outcomes[index] = outcome
+    return outcomes
+
+
+def row_numbers(source: Source, bad: str, limit: int) -> tuple[int, ...]:
+    """The 0-based numbers of the first ``limit`` rows for which a predicate holds, counted through all parts."""
+    found: list[int] = []
+    before = 0
+    for scan, count in source.parts:
+        if len(found) >= limit:
+            break
+        query = f"SELECT {ROW} FROM {scan} WHERE {bad} ORDER BY {ROW} LIMIT {limit - len(found)}"
+        found += [before + int(row[0]) for row in rows_of(source, query)]
+        before += count
+    return tuple(found)
+
+
+def rows_of(source: Source, query: str) -> list[tuple[Any, ...]]:
+    """Run a query.
+
+    Raises:
+        DataError: if the data are damaged, or don't fit the memory that is allowed. Its message quotes no cell.
+    """
+    import duckdb
+
+    try:
+        rows: list[tuple[Any, ...]] = source.connection.execute(query).fetchall()
+    except duckdb.OutOfMemoryException as error:
+        raise DataError(
+            "the data don't fit the memory that is allowed", "raise memory_limit, or split the data set"
+        ) from error
+    except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException) as error:
+        raise DataError(
+            f"the data could not be read ({type(error).__name__})", "they are truncated or damaged; write them again"
+        ) from error
+    return rows
+
+
+class _Answers:
+    """Values by their SQL: the shared scan's aggregates, and queries that are run when they are asked for."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._known: dict[str, Any] = {"count(*)": source.rows}
+
+    def __call__(self, sql: str) -> Any:
+        if sql not in self._known:
+            self._known[sql] = rows_of(self._source, sql)[0][0]
+        return self._known[sql]
+
+    def compute(self, aggregates: list[str]) -> None:
+        """Compute each of them once, all in one scan."""
+        wanted = list(dict.fromkeys(sql for sql in aggregates if sql not in self._known))
+        if wanted:
+            (row,) = rows_of(self._source, f"SELECT {', '.join(wanted)} FROM {self._source.relation}")
+            self._known.update(zip(wanted, row, strict=True))
