@@ -28,7 +28,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--every-blob", action="store_true", help="also the rows that controls listed: they tell about the data"
     )
-    parser.add_argument("--log-origin", metavar="NAME", help="name of the store's evidence log, to have proofs from it")
+    parser.add_argument(
+        "--log-origin", metavar="NAME", help="name of the store's evidence log, if the trust policy names none"
+    )
     parser.add_argument("--log-key", metavar="PEM", help="the log's public key")
 
 
@@ -39,15 +41,18 @@ def _run(args: argparse.Namespace) -> Answer:
     from airflow_mlsecops.core.export import Documents, collect, pin_of_release, write_export
     from airflow_mlsecops.core.loading import NotVerifiedError
     from airflow_mlsecops.core.pinning import pin
-    from airflow_mlsecops.core.trust import TrustPolicy
+    from airflow_mlsecops.core.trust_sections import files_beside
 
+    trust_path = needed(args, "trust")
     documents = Documents(
-        places.read_document(needed(args, "trust"), "trust"), places.read_document(needed(args, "policy"), "policy")
+        places.read_document(trust_path, "trust"),
+        places.read_document(needed(args, "policy"), "policy"),
+        files_beside(Path(trust_path.removeprefix("file://"))),
     )
     store = places.open_evidence(needed(args, "store"))
     log = _log(args)
     if places.DIGEST.match(args.release):
-        trust, digest = TrustPolicy.from_bytes(documents.trust), parse_sha256(args.release.removeprefix("sha256:"))
+        trust, digest = documents.trust_policy(), parse_sha256(args.release.removeprefix("sha256:"))
         pinned = pin_of_release(digest, store, trust, utcnow())
     else:
         pinned = pin(args.release, kind=Kind.MODEL, access=places.access())

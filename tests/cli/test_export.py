@@ -3,17 +3,56 @@
 from __future__ import annotations
 
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
 
+from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.log import EvidenceLog, LogTrust
 from airflow_mlsecops.core.log.entry import Entry
 from airflow_mlsecops.core.pinning import pin
+from airflow_mlsecops.core.predicates import revocation
+from airflow_mlsecops.core.signing.file_key import FileKeySigner
+from airflow_mlsecops.core.statement import Statement
+from airflow_mlsecops.core.store import EvidenceStore, open_store
 from airflow_mlsecops.core.store.local import LocalBackend
+from airflow_mlsecops.core.store.tar import tar_chunks
 from tests.cli.conftest import Ran, Run
 from tests.cli.released import Released, flip_a_byte
 from tests.support.oms_models import write_model
+
+ORIGIN = "example.com/log"
+
+
+class Logged(Released):
+    """The same world, whose trust policy asks for a log that everything is put into."""
+
+    @property
+    def store(self) -> EvidenceStore:
+        return open_store(str(self.evidence), log=lambda backend: EvidenceLog(backend, self.log_trust, self.log_key))
+
+    @property
+    def log_key(self) -> FileKeySigner:
+        return self.signers["gate"]
+
+    @property
+    def log_trust(self) -> LogTrust:
+        return LogTrust(ORIGIN, (self.log_key.public_key,))
+
+    def write_trust(self, roles: dict[str, tuple[str, ...]]) -> None:
+        super().write_trust({**roles, "gate": (*roles["gate"], "revoke")})
+        key = self.log_key.public_key.pem.replace("\n", "\n      ").rstrip()
+        self.trust.write_text(
+            self.trust.read_text() + f"log:\n  origin: {ORIGIN}\n  required: true\n  keys:\n    - |\n      {key}\n"
+        )
+
+
+@pytest.fixture
+def logged(tmp_path: Path) -> Logged:
+    world = Logged(tmp_path / "logged")
+    world.run_pipeline()
+    return world
 
 
 @pytest.fixture
@@ -134,3 +173,66 @@ def test_with_proofs_from_the_log(run: Run, released: Released, archive: Path) -
     assert export(run, released, archive, *options).code == 0
     assert archive.read_bytes().count(b"c2sp.org/tlog-proof@v1") == 6
     assert verify(run, released, archive).code == 0
+
+
+def test_under_a_trust_policy_that_asks_for_the_log(run: Run, logged: Logged, archive: Path) -> None:
+    assert export(run, logged, archive).code == 0
+    shutil.rmtree(logged.evidence)
+
+    assert verify(run, logged, archive).json["verified"] is True
+    with tarfile.open(archive) as members:
+        names = [member.name for member in members]
+    assert sum(name.startswith("proofs/") for name in names) == 6
+    assert "log/checkpoint" in names
+
+
+@pytest.mark.parametrize("gone", ["log/checkpoint", "log/tile/entries/", "proofs", "bundles/"])
+def test_what_is_missing_in_a_logged_export_is_a_no(run: Run, logged: Logged, archive: Path, gone: str) -> None:
+    assert export(run, logged, archive).code == 0
+    with tarfile.open(archive) as members:
+        files = {member.name: members.extractfile(member).read() for member in members}  # type: ignore[union-attr]
+    first = next(name for name in sorted(files) if name.startswith(gone))
+    del files[first]
+    poorer = archive.with_name("poorer.tar")
+    poorer.write_bytes(b"".join(tar_chunks(files)))
+
+    answer = verify(run, logged, poorer)
+
+    # A proof is for other tools; the verification here reads the log itself.
+    assert (answer.code, answer.json["verified"]) == ((0, True) if gone == "proofs" else (1, False))
+
+
+def revocation_of(target: revocation.Target, digest: str) -> Statement:
+    return revocation.build(
+        target,
+        "it",
+        digest,
+        cause=revocation.Cause.COMPROMISED,
+        reason="poisoned",
+        since=utcnow(),
+        by="carol",
+        revoked_at=utcnow(),
+        run={},
+    )
+
+
+def test_what_is_said_about_a_key_comes_along(run: Run, logged: Logged, archive: Path) -> None:
+    """Whoever has no right to revoke may still be in the log; without their statement it would look withheld."""
+    hint = logged.signers["pipeline"].public_key.hint
+    logged.put("revocation", revocation_of(revocation.Target.KEY, hint), "people")
+
+    assert export(run, logged, archive).code == 0
+    shutil.rmtree(logged.evidence)
+
+    assert verify(run, logged, archive).json["verified"] is True
+
+
+def test_a_revoked_release_is_not_exported(run: Run, logged: Logged, archive: Path) -> None:
+    said = revocation_of(revocation.Target.ARTIFACT, logged.model_artifact.digest)
+    logged.put("revocation", said, "gate")
+
+    refused = export(run, logged, archive)
+
+    assert refused.code == 1
+    assert "poisoned" in refused.out
+    assert not archive.exists()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -30,13 +30,30 @@ from airflow_mlsecops.core.store import EvidenceStore
 from airflow_mlsecops.core.trust import TrustPolicy
 from airflow_mlsecops.core.verification import Verification, verify_release
 
+BUNDLES = "bundles/"
+
 
 @dataclass(frozen=True)
 class Documents:
-    """The two files by which a release is judged: their exact bytes, because digests of them stand in the evidence."""
+    """The two files by which a release is judged: their exact bytes, because digests of them stand in the evidence.
+
+    Attributes:
+        trust: the trust policy.
+        policy: the release policy.
+        read: reads the files that the trust policy names by relative paths; without it, it may name none.
+    """
 
     trust: bytes
     policy: bytes
+    read: Callable[[str], bytes] | None = None
+
+    def trust_policy(self) -> TrustPolicy:
+        """The trust policy, read.
+
+        Raises:
+            TrustError: if it can't be.
+        """
+        return TrustPolicy.from_bytes(self.trust, self.read)
 
 
 @dataclass(frozen=True)
@@ -109,19 +126,21 @@ def collect(
     """Collect the evidence about a released model and its data sets.
 
     1. The release is verified; a NO isn't exported.
-    2. Every bundle about the model and its data sets comes along, byte for byte, also those that don't count.
+    2. Every bundle about the model and its data sets comes along, byte for byte, also those that don't count; and what
+       was found about the keys and statements themselves: their revocations.
     3. With them the blobs that they name: manifests, full reports, OMS signatures; on request also the rows that
        controls listed, which say something about the data.
     4. Beside each bundle that counts and that a key signed: the signed bytes and the signature, for OpenSSL.
     5. Both policies, the signers' public keys and, from a log, each bundle's proof of inclusion, and all of the log
-       that was read: the checkpoint and those tiles.
+       that was read: the checkpoint and those tiles. Where the trust policy asks for the log, that is all of its
+       entries, because a verification reads them all.
 
     Args:
         pinned: the model; or :func:`~airflow_mlsecops.core.export.release.pin_of_release`.
         store: where the evidence lies.
         documents: trust policy and release policy.
         now: the time at which to judge.
-        log: which evidence log the store has, if it has one.
+        log: which evidence log the store has, if it has one; by default the one that the trust policy names.
         every_blob: take everything along that statements name.
 
     Raises:
@@ -134,7 +153,7 @@ def collect(
     # 1.
     recorder = RecordingBackend(store.backend)
     store = EvidenceStore(recorder)
-    trust, policy = TrustPolicy.from_bytes(documents.trust), ReleasePolicy.from_bytes(documents.policy)
+    trust, policy = documents.trust_policy(), ReleasePolicy.from_bytes(documents.policy)
     answer = verify_release(pinned.artifact, store, trust, policy, now)
     refuse(answer)
     # 2. and 3.
@@ -151,9 +170,11 @@ def collect(
         collector.files[item.pae] = pre_authentication_encoding(item.bundle.statement.payload)
         collector.files[item.signature] = item.bundle.signature
         collector.files[item.key] = item.public_key.pem.encode()
+    if log is None and trust.log is not None:
+        log = trust.log.trust
     if log is not None:
         collector.files |= _proofs(LogReader(recorder, log), bundles)
-    collector.files |= {key: data for key, data in recorder.read_back.items() if key.startswith(LOG)}
+    collector.files |= {key: data for key, data in recorder.read_back.items() if key.startswith((LOG, BUNDLES))}
     collector.files |= {"trust.yaml": documents.trust, "policy.yaml": documents.policy}
     collector.files["artifact.json"] = canonical_json(_artifact(answer.artifact))
     files, missing = dict(collector.files), tuple(sorted(collector.missing))
