@@ -55,6 +55,7 @@ def judge(frame: pd.DataFrame, judged_by: Any, folder: Path) -> Report:
 def digits() -> pd.DataFrame:
     frame: pd.DataFrame = load_digits(as_frame=True).frame.rename(columns={"target": "label"})
     frame.insert(0, "row_id", range(len(frame)))
+    frame["source"] = "s1"
     return frame
 
 
@@ -73,7 +74,7 @@ def test_real_digits_pass_the_shipped_suite(digits: pd.DataFrame, tmp_path: Path
     total = len(resolve_suite("digits")["expectations"])
     assert report.metrics == {
         "rows": 1797,
-        "columns": 66,
+        "columns": 67,
         "expectations": total,
         "expectations_evaluated": total,
         "expectations_successful": total,
