@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from airflow_mlsecops.core.artifact import Artifact, Kind
 from airflow_mlsecops.core.canonical import canonical_json
 from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.digest import Sha256
-from airflow_mlsecops.core.errors import SigningError
+from airflow_mlsecops.core.errors import ConfigurationError, SigningError, TrustError
 from airflow_mlsecops.core.manifest import Manifest
 from airflow_mlsecops.core.pinning import Access, pin, recheck, verified_copy
 from airflow_mlsecops.core.predicates import control_run
@@ -80,9 +80,9 @@ class MlsecopsHook(BaseHook):
 
     @cached_property
     def store(self) -> EvidenceStore:
-        """The evidence store, which logs what is written if the connection names a log; nothing is dialled yet."""
+        """The evidence store, which logs what is written if connection or trust policy name a log; not dialled yet."""
         settings = self.settings
-        log = self._open_log if settings.log_origin else None
+        log = self._open_log if self._is_logged else None
         return open_store(settings.evidence_root, self.access, log=log, retention=settings.retention)
 
     @cached_property
@@ -141,14 +141,43 @@ class MlsecopsHook(BaseHook):
 
         return EvidenceLog(backend, self._log_trust(), self.log_signer)
 
+    @property
+    def _is_logged(self) -> bool:
+        """Whether what is written goes into a log. A policy that can't be read is told by whoever needs it."""
+        if self.settings.log_origin:
+            return True
+        with suppress(TrustError):
+            return self.trust.log is not None
+        return False
+
     def _log_trust(self) -> LogTrust:
+        """The log as the trust policy names it, with all of its keys; without that, as this connection does.
+
+        Raises:
+            ConfigurationError: if the two name different logs, or the policy doesn't know the log's signer: what is
+                logged so would count for nothing.
+        """
         from airflow_mlsecops.core.log import LogTrust
 
-        return LogTrust(self.settings.log_origin, (self.log_signer.public_key,))
+        origin, key = self.settings.log_origin, self.log_signer.public_key
+        rule = self.trust.log
+        if rule is None:
+            return LogTrust(origin, (key,))
+        if origin not in ("", rule.trust.origin):
+            raise ConfigurationError(
+                f"connection {self.mlsecops_conn_id} logs to {origin}, the trust policy asks for {rule.trust.origin}",
+                "correct log_origin, or leave it out",
+            )
+        if key not in rule.trust.keys:
+            raise ConfigurationError(
+                f"the log's signer, {self.log_signer.name}, is not among the log's keys in the trust policy",
+                "add its public key under 'log', or name another log_signer",
+            )
+        return rule.trust
 
     def _told_log(self) -> str:
         """What the *Test* button says of the log; raises if it couldn't be written to."""
-        if not self.settings.log_origin:
+        if not self._is_logged:
             return ""
         trust = self._log_trust()
         trust.check()

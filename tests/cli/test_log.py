@@ -11,6 +11,7 @@ from airflow_mlsecops.core.bundle import Bundle
 from airflow_mlsecops.core.log import Entry, LogProof, LogTrust
 from airflow_mlsecops.core.store import EvidenceStore
 from airflow_mlsecops.core.store.local import LocalBackend
+from airflow_mlsecops.core.trust_document import trust_document
 from tests.cli.conftest import Run
 from tests.support.evidence import artifact, bundle
 from tests.support.logs import MemoryLogBackend, log_key, log_trust, new_log, write_files
@@ -225,3 +226,14 @@ def test_there_is_no_index_of_entries_that_were_changed(run: Run, logged: Logged
     entries.write_bytes(bytes(data))
     answer = run("log", "reindex", *logged.options, "--json")
     assert (answer.code, answer.json["error"]["code"]) == (1, "log-broken")
+
+
+def test_the_trust_policy_can_name_the_log(run: Run, logged: LoggedStore, tmp_path: Path) -> None:
+    store, signer = logged.options[:2], log_key().public_key
+    naming, silent = tmp_path / "trust.yaml", tmp_path / "silent.yaml"
+    naming.write_text(trust_document("log", signer, ["control"], log=log_trust()))
+    silent.write_text(trust_document("log", signer, ["control"]))
+
+    assert run("log", "verify", *store, "--trust", naming).code == 0
+    asked = run("log", "verify", *store, "--trust", silent)
+    assert (asked.code, "names no log" in asked.err) == (2, True)

@@ -13,6 +13,7 @@ from airflow_mlsecops.core.pinning import pin
 from airflow_mlsecops.core.signing import PublicKey, generate_key, signer_from_uri
 from airflow_mlsecops.core.signing.registry import key_signer_from_uri
 from airflow_mlsecops.core.store import open_store
+from airflow_mlsecops.core.trust_document import trust_document
 from airflow_mlsecops.hooks.mlsecops import MlsecopsHook
 from airflow_mlsecops.hooks.settings import EMBEDDED_LOG, embedded_settings
 from airflow_mlsecops.operators.sign_artifact import SignArtifactOperator
@@ -64,6 +65,46 @@ def test_the_log_can_have_a_key_of_its_own(model: Path, deployment: Deployment, 
 
     assert logged(deployment.evidence, ORIGIN, public) == 1
     assert not deployment.store.verify_log(LogTrust(ORIGIN, (deployment.public,)))
+
+
+def ask_for_log(deployment: Deployment, *keys: PublicKey, origin: str = ORIGIN) -> None:
+    """Let the trust policy ask for a log that these keys sign."""
+    trust = LogTrust(origin, keys)
+    deployment.trust_file.write_text(trust_document("pipeline", deployment.public, deployment.roles, log=trust))
+
+
+def test_the_trust_policy_alone_names_the_log(model: Path, deployment: Deployment) -> None:
+    ask_for_log(deployment, deployment.public)
+
+    assert sign(model, deployment).state == "success"
+
+    assert logged(deployment.evidence, ORIGIN, deployment.public) == 1
+    assert len(deployment.about(pin(str(model)).artifact.digest).verified) == 1
+
+
+def test_workers_with_different_log_signers_share_a_log(model: Path, deployment: Deployment, tmp_path: Path) -> None:
+    pem, public = generate_key()
+    (tmp_path / "log.pem").write_bytes(pem)
+    ask_for_log(deployment, deployment.public, public)
+
+    assert sign(model, deployment).state == "success"
+    assert sign(model, deployment, log_signer=f"file:{tmp_path / 'log.pem'}").state == "success"
+    assert sign(model, deployment).state == "success"
+
+    assert len(deployment.about(pin(str(model)).artifact.digest).verified) == 3
+
+
+@pytest.mark.parametrize("wrong", ["origin", "key"])
+def test_a_log_that_the_trust_policy_does_not_mean_is_not_written_to(
+    model: Path, deployment: Deployment, wrong: str
+) -> None:
+    ask_for_log(deployment, generate_key()[1] if wrong == "key" else deployment.public, origin=ORIGIN)
+
+    failed = sign(model, deployment, **({"log_origin": "other.example/log"} if wrong == "origin" else {}))
+
+    assert failed.state == "failed"
+    assert "[configuration]" in str(failed.error)
+    assert not deployment.bundles()
 
 
 def test_without_an_origin_nothing_is_logged(model: Path, deployment: Deployment) -> None:
