@@ -10,7 +10,8 @@ from enum import StrEnum
 
 from airflow_mlsecops.core.artifact import Kind
 from airflow_mlsecops.core.errors import StatementError
-from airflow_mlsecops.core.evidence import Evidence, EvidenceSet, collect, judge
+from airflow_mlsecops.core.evidence import Evidence, EvidenceSet
+from airflow_mlsecops.core.evidence_reader import EvidenceReader
 from airflow_mlsecops.core.graph.model import Edge, Fact, Graph, Node
 from airflow_mlsecops.core.predicates import PROVENANCE, provenance
 from airflow_mlsecops.core.store.evidence_store import EvidenceStore
@@ -19,6 +20,9 @@ from airflow_mlsecops.core.trust import TrustPolicy
 
 LIMIT = 10_000
 _ARTIFACTS = frozenset(kind.value for kind in Kind)
+_ASKABLE = _ARTIFACTS | {""}
+"""Kinds that statements can be about; code and packages are only named."""
+_DIGEST_CHARS = 64
 
 
 class Direction(StrEnum):
@@ -39,7 +43,8 @@ def walk(
 ) -> Graph:
     """Collect what an artifact was made from, what was made from it, or both.
 
-    Only provenance whose signature verifies and whose signer has the role makes an edge. The way to the sources reads
+    Only provenance that counts makes an edge: its signer has the role, nobody revoked it, and it is in the log if the
+    trust policy asks for one. The way to the sources reads
     what it meets; the way to the uses reads the provenance of the whole store, because only what was made knows its
     sources.
 
@@ -55,56 +60,59 @@ def walk(
         StoreUnavailableError: if the store can't be reached.
     """
     found = _Found(store, trust, now, limit)
-    found.artifact(digest)
+    found.meet(digest, "", "")
     if direction is not Direction.USES:
         found.sources(digest)
     if direction is not Direction.SOURCES:
         found.uses(digest)
+    found.load(found.nodes)
     edges = [edge for edge in found.edges if edge.made in found.nodes and edge.source in found.nodes]
     return Graph(digest, found.nodes, tuple(sorted(edges)), found.cut)
 
 
 class _Found:
-    """What the walk has met."""
+    """What the walk has met. Evidence is read in batches, because each asks the whole log, where there is one."""
 
     def __init__(self, store: EvidenceStore, trust: TrustPolicy, now: datetime, limit: int) -> None:
         self._store, self._trust, self._now, self._limit = store, trust, now, limit
+        self._reader = EvidenceReader.open(store, trust, now)
         self._sets: dict[str, EvidenceSet] = {}
         self.nodes: dict[str, Node] = {}
         self.edges: set[Edge] = set()
         self.cut = False
 
-    def artifact(self, digest: str) -> EvidenceSet:
-        """Read all about an artifact, once, and make its node."""
-        if digest not in self._sets:
-            evidence = collect(self._store, digest, self._trust, self._now)
+    def load(self, digests: Iterable[str]) -> None:
+        """Read all about these artifacts, once, and tell it at their nodes."""
+        new = [digest for digest in digests if digest not in self._sets and self.nodes[digest].kind in _ASKABLE]
+        judged = self._reader.complete({digest: self._reader.collect(digest) for digest in new})
+        for digest, evidence in judged.items():
             self._sets[digest] = evidence
             facts = sorted(evidence.verified, key=lambda item: (told_time(describe(item.statement)), item.digest))
-            self._node(
-                Node(
-                    digest,
-                    _kind_of(evidence.verified, digest),
-                    facts=tuple(map(_fact, facts)),
-                    not_counted=len(evidence.refused) + len(evidence.broken),
-                )
+            node = self.nodes[digest]
+            self.nodes[digest] = replace(
+                node,
+                kind=node.kind or _kind_of(evidence.verified, digest),
+                facts=tuple(map(_fact, facts)),
+                not_counted=len(evidence.refused) + len(evidence.broken),
             )
             for item in evidence.verified:
                 self._name(digest, [name for name, about in item.statement.subjects if about == digest])
-        return self._sets[digest]
 
     def sources(self, digest: str) -> None:
         """Follow provenance from what was made to what it was made from."""
-        queue, seen = deque([digest]), {digest}
-        while queue:
-            made = queue.popleft()
-            for item in self.artifact(made).of(PROVENANCE.slug):
+        level, seen = [digest], {digest}
+        while level:
+            self.load(level)
+            items = [(made, item) for made in level for item in self._sets[made].of(PROVENANCE.slug)]
+            level = []
+            for made, item in items:
                 for source, kind, name in _dependencies(item):
-                    if not self._meet(source, kind, name):
+                    if not self.meet(source, kind, name):
                         return
                     self.edges.add(Edge(made, source, item.digest))
                     if kind in _ARTIFACTS and source not in seen:
                         seen.add(source)
-                        queue.append(source)
+                        level.append(source)
 
     def uses(self, digest: str) -> None:
         """Follow provenance the other way."""
@@ -114,7 +122,7 @@ class _Found:
             source = queue.popleft()
             for made, name, item in made_from.get(source, ()):
                 self._name(source, [name])
-                if not self._meet(made, _kind_of([item], made), ""):
+                if not self.meet(made, _kind_of([item], made), ""):
                     return
                 self.edges.add(Edge(made, source, item.digest))
                 if made not in seen:
@@ -123,35 +131,30 @@ class _Found:
 
     def _all_provenance(self) -> dict[str, list[tuple[str, str, Evidence]]]:
         """Source -> what was made from it, its own name there, and the verified provenance that says so."""
-        uses: dict[str, list[tuple[str, str, Evidence]]] = {}
+        reader = EvidenceReader.open(self._store, self._trust, self._now)
+        sets: dict[str, EvidenceSet] = {}
         for subject in self._store.subjects():
-            if len(subject) != 64:  # a folder that isn't ours
-                continue
-            bundles = self._store.find(subject, PROVENANCE.slug)
-            if not bundles:
-                continue
-            for item in judge(subject, bundles, self._trust, self._now).verified:
-                if item.statement.is_about(subject):
-                    for source, _, name in _dependencies(item):
-                        uses.setdefault(source, []).append((subject, name, item))
+            # Whoever can write to the store can make folders in it; one with another name is no subject.
+            bundles = self._store.find(subject, PROVENANCE.slug) if len(subject) == _DIGEST_CHARS else []
+            if bundles:
+                sets[subject] = reader.judge(subject, bundles)
+        uses: dict[str, list[tuple[str, str, Evidence]]] = {}
+        for subject, evidence in reader.complete(sets).items():
+            for item in evidence.of(PROVENANCE.slug):
+                for source, _, name in _dependencies(item):
+                    uses.setdefault(source, []).append((subject, name, item))
         return uses
 
-    def _meet(self, digest: str, kind: str, name: str) -> bool:
+    def meet(self, digest: str, kind: str, name: str) -> bool:
         """Take a node in; False if there is no room for it."""
         if digest not in self.nodes and len(self.nodes) >= self._limit:
             self.cut = True
             return False
-        if kind in _ARTIFACTS:
-            self.artifact(digest)
-        else:
-            self._node(Node(digest, kind))
-        if not self.nodes[digest].kind:
-            self.nodes[digest] = replace(self.nodes[digest], kind=kind)
+        node = self.nodes.setdefault(digest, Node(digest, kind))
+        if not node.kind:
+            self.nodes[digest] = replace(node, kind=kind)
         self._name(digest, [name])
         return True
-
-    def _node(self, node: Node) -> None:
-        self.nodes.setdefault(node.digest, node)
 
     def _name(self, digest: str, names: Iterable[str]) -> None:
         node = self.nodes[digest]

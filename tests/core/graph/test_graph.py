@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ET
 from datetime import datetime
 
@@ -11,10 +12,13 @@ from hypothesis import strategies as st
 
 from airflow_mlsecops.core.artifact import Artifact, Kind
 from airflow_mlsecops.core.graph import Direction, Graph, as_svg, as_text, walk
-from airflow_mlsecops.core.predicates import provenance
+from airflow_mlsecops.core.log import EvidenceLog, LogTrust
+from airflow_mlsecops.core.predicates import provenance, revocation
 from airflow_mlsecops.core.predicates.provenance import FAILED, Material, RunRecord
 from airflow_mlsecops.core.store import EvidenceStore
-from tests.support.evidence import NOW, RUN, MemoryBackend, artifact, key, trust
+from airflow_mlsecops.core.trust import TrustPolicy
+from tests.support.evidence import NOW, RUN, MemoryBackend, artifact, key, trust, trust_bytes
+from tests.support.logs import MemoryLogBackend, log_key
 
 CODE = Material("train.py", "code", artifact("train.py").digest)
 
@@ -167,3 +171,36 @@ def test_the_document_is_in_one_order(store: EvidenceStore) -> None:
     assert [node["sha256"] for node in document["nodes"]] == sorted(node["sha256"] for node in document["nodes"])
     (first, *_) = [node for node in document["nodes"] if node["sha256"] == artifact("model-1").digest]
     assert [said["what"] for said in first["statements"]] == ["provenance"]
+
+
+def test_revoked_provenance_makes_no_edge(store: EvidenceStore) -> None:
+    may_revoke = trust({"pipeline": ["provenance"], "gate": ["revoke"]})
+    (found,) = store.find(artifact("model-1").digest)
+    said = revocation.build(
+        revocation.Target.EVIDENCE,
+        "model-1's provenance",
+        found.digest,
+        cause=revocation.Cause.UNTRUSTED,
+        reason="it wasn't made from that",
+        since=NOW,
+        by="carol",
+        revoked_at=NOW,
+        run={},
+    )
+    store.put(key("gate").sign(said))
+
+    graph = walk(store, may_revoke, NOW, data("raw").digest, Direction.USES)
+
+    assert names(graph) == {"raw", "clean", "model-2"}
+
+
+def test_provenance_that_is_not_logged_makes_no_edge() -> None:
+    log = LogTrust("example.com/log", (log_key().public_key,))
+    backend = MemoryLogBackend()
+    made(EvidenceStore(backend, EvidenceLog(backend, log, log_key())), artifact("logged"), data("raw"))
+    made(EvidenceStore(backend), artifact("slipped-in"), data("raw"))
+    document = json.loads(trust_bytes())
+    document["log"] = {"origin": log.origin, "keys": [log_key().public_key.pem], "required": True}
+    asking = TrustPolicy.from_bytes(json.dumps(document).encode())
+
+    assert names(walk(EvidenceStore(backend), asking, NOW, data("raw").digest)) == {"raw", "logged"}
