@@ -17,7 +17,7 @@ from airflow_mlsecops.links import EvidenceLink
 
 if TYPE_CHECKING:
     from airflow_mlsecops.core.artifact import Artifact
-    from airflow_mlsecops.core.manifest import Manifest
+    from airflow_mlsecops.core.pinning import Pin, Reuse
 
 OnNo = Literal["fail", "skip", "continue"]
 
@@ -85,10 +85,16 @@ class MlsecopsOperator(BaseOperator):
         """What a subclass does."""
         raise NotImplementedError(f"{type(self).__name__} does nothing")
 
-    def resolve(self, hook: MlsecopsHook) -> Artifact:
+    def resolve(self, hook: MlsecopsHook, reuse: Reuse | None = None, *, remember_local: bool = False) -> Artifact:
         """Pin the artifact, or take the pinned one that was handed over; remember its digest for the link."""
         artifact = resolve_artifact(
-            self.artifact, hook, name=self.artifact_name, kind=self.artifact_kind, keep=self.keeps_manifest
+            self.artifact,
+            hook,
+            name=self.artifact_name,
+            kind=self.artifact_kind,
+            keep=self.keeps_manifest,
+            reuse=reuse,
+            remember_local=remember_local,
         )
         self.pinned_digest = artifact.digest
         self.log.info("Artifact %s at %s", artifact, artifact.uri)
@@ -104,15 +110,18 @@ class MlsecopsOperator(BaseOperator):
         self.hashed_again(hook, artifact)
         return artifact
 
-    def hashed_again(self, hook: MlsecopsHook, artifact: Artifact) -> Manifest:
+    def hashed_again(self, hook: MlsecopsHook, artifact: Artifact, reuse: Reuse | None = None) -> Pin:
         """The same, for those who need to know each file's digest.
 
         Raises:
             ArtifactChangedError: if they are no longer the pinned ones.
         """
-        manifest = hook.recheck(artifact)
+        again = hook.recheck(artifact, reuse)
         self.log.info("Hashed again: the bytes are the pinned ones")
-        return manifest
+        if again.reused:
+            told = "  %d files (%d bytes) were not read: an earlier, signed pin has their digests"
+            self.log.info(told, len(again.reused), again.reused_bytes)
+        return again
 
     def end(self, context: Any, reference: Mapping[str, Any], *, said_no: str, on_no: str) -> dict[str, Any]:
         """Hand the reference on; on a NO fail, skip or go on, as the author chose.

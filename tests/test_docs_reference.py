@@ -10,6 +10,7 @@ import pkgutil
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -152,11 +153,12 @@ def built() -> dict[str, Mapping[str, Any]]:
         evidence.provenance_statement(subject, [evidence.artifact("data")], evidence.NOW),
         evidence.revocation_statement(subject.digest),
         signature.build(
-            subject,
+            replace(subject, versions=sha256_bytes(b"versions")),
             signed_at=evidence.NOW,
             evidence=["0" * 64],
             run=evidence.RUN,
             oms=signature.OmsReference("file:///m/model.sig", sha256_bytes(b"oms")),
+            reused=signature.ReusedDigests(2, 35, sha256_bytes(b"earlier")),
         ),
         evidence.approval_statement(subject, "bob", "approved", evidence.NOW, evidence.NOW),
         vsa.build(

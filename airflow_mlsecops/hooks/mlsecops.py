@@ -16,8 +16,7 @@ from airflow_mlsecops.core.canonical import canonical_json
 from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.digest import Sha256
 from airflow_mlsecops.core.errors import ConfigurationError, SigningError, TrustError
-from airflow_mlsecops.core.manifest import Manifest
-from airflow_mlsecops.core.pinning import Access, pin, recheck, verified_copy
+from airflow_mlsecops.core.pinning import Access, Pin, Reuse, pin, recheck, verified_copy
 from airflow_mlsecops.core.predicates import control_run
 from airflow_mlsecops.core.report import Report
 from airflow_mlsecops.core.signing import KeySigner, Signer, SignerAccess, key_signer_from_uri, signer_from_uri
@@ -184,13 +183,22 @@ class MlsecopsHook(BaseHook):
         checkpoint = self.store.log_reader(trust).checkpoint()
         return f"; logging to {checkpoint or f'{trust.origin}, which is empty'}"
 
-    def pin(self, uri: str, *, name: str = "", kind: Kind | str = Kind.DATASET, keep: bool = True) -> Artifact:
+    def pin(
+        self,
+        uri: str,
+        *,
+        name: str = "",
+        kind: Kind | str = Kind.DATASET,
+        keep: bool = True,
+        reuse: Reuse | None = None,
+        remember_local: bool = False,
+    ) -> Artifact:
         """Pin what lies at ``uri``; see :func:`airflow_mlsecops.core.pinning.pin`.
 
         With ``keep`` its manifest becomes a blob of the store; without, nothing is written, so that verifying needs no
         right to write.
         """
-        pinned = pin(uri, name=name, kind=Kind(kind), access=self.access)
+        pinned = pin(uri, name=name, kind=Kind(kind), access=self.access, reuse=reuse, remember_local=remember_local)
         for blob in pinned.blobs if keep else ():
             self.store.put_blob(blob)
         return pinned.artifact
@@ -205,13 +213,23 @@ class MlsecopsHook(BaseHook):
         with tempfile.TemporaryDirectory(prefix="mlsecops-", ignore_cleanup_errors=True) as folder:
             yield verified_copy(artifact, Path(folder), access=self.access, blob=self.store.get_blob)
 
-    def recheck(self, artifact: Artifact) -> Manifest:
-        """Hash the pinned bytes again where they lie; name, size and digest of each file.
+    def recheck(self, artifact: Artifact, reuse: Reuse | None = None) -> Pin:
+        """Hash the pinned bytes again where they lie; the pin as it is found now.
 
         Raises:
             ArtifactChangedError: if they are no longer the pinned ones.
         """
-        return recheck(artifact, access=self.access, blob=self.store.get_blob)
+        return recheck(artifact, access=self.access, blob=self.store.get_blob, reuse=reuse)
+
+    def reuse(self, digest: str, *, unsafe_local: bool = False) -> Reuse:
+        """An earlier pin whose digests may be taken over; see :func:`airflow_mlsecops.core.reuse.verified_reuse`.
+
+        Raises:
+            ReuseRefusedError: if nobody who is trusted signed it.
+        """
+        from airflow_mlsecops.core.reuse import verified_reuse
+
+        return verified_reuse(digest, self.store, self.trust, utcnow(), unsafe_local=unsafe_local)
 
     def record(self, report: Report, run: Mapping[str, Any]) -> Sha256:
         """Turn a report into evidence: blobs first, then the signed statement that names them; return its digest."""

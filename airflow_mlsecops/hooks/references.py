@@ -10,6 +10,7 @@ from airflow.sdk import XComArg
 
 from airflow_mlsecops.core.artifact import Artifact, Kind
 from airflow_mlsecops.core.errors import ConfigurationError
+from airflow_mlsecops.core.pinning import Reuse
 from airflow_mlsecops.hooks.mlsecops import MlsecopsHook
 
 ArtifactLike = Artifact | Mapping[str, Any] | str | XComArg
@@ -17,11 +18,19 @@ ArtifactLike = Artifact | Mapping[str, Any] | str | XComArg
 
 
 def resolve_artifact(
-    value: Any, hook: MlsecopsHook, *, name: str = "", kind: Kind | str = Kind.DATASET, keep: bool = True
+    value: Any,
+    hook: MlsecopsHook,
+    *,
+    name: str = "",
+    kind: Kind | str = Kind.DATASET,
+    keep: bool = True,
+    reuse: Reuse | None = None,
+    remember_local: bool = False,
 ) -> Artifact:
     """The pinned artifact behind ``value``.
 
-    A reference keeps the digest it was pinned with; a URI is pinned now, and its manifest kept if ``keep``.
+    A reference keeps the digest it was pinned with; a URI is pinned now, and its manifest kept if ``keep``. What it is
+    pinned with is told at :func:`airflow_mlsecops.core.pinning.pin`.
 
     Raises:
         ConfigurationError: if it is none of these.
@@ -34,7 +43,7 @@ def resolve_artifact(
     if isinstance(value, str) and value.lstrip().startswith("{"):
         return Artifact.from_dict(_parsed(value))
     if isinstance(value, str) and value.strip() and value != "None":
-        return hook.pin(value, name=name, kind=kind, keep=keep)
+        return hook.pin(value, name=name, kind=kind, keep=keep, reuse=reuse, remember_local=remember_local)
     raise ConfigurationError(
         f"expected an artifact's URI or a reference from another task, got {type(value).__name__}",
         "hand over a path, an s3:// URI, or the .output of a task that pins; did that task run?",

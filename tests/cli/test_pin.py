@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from airflow_mlsecops.cli import places
+from airflow_mlsecops.core.clock import utcnow
+from airflow_mlsecops.core.pinning import pin
+from airflow_mlsecops.core.predicates import signature
 from tests.cli.conftest import Run
+from tests.cli.released import Released
+from tests.support.s3_server import S3Server
 
 
 def test_digest_of_a_file_is_its_sha256(run: Run, tmp_path: Path) -> None:
@@ -78,3 +84,38 @@ def test_hostile_name_is_shown_not_sent(run: Run, tmp_path: Path) -> None:
     assert r"name     model\u202etxt.bin" in text.out
     assert document.json["name"] == path.name
     assert document.out.isascii()
+
+
+def test_digests_of_an_earlier_pin_that_nobody_signed_are_not_taken(run: Run, released: Released) -> None:
+    options = ["--reuse-from", "a" * 64, *released.options]
+
+    refused = run("pin", released.data, *options, "--json")
+
+    assert refused.code != 0
+    assert refused.json["error"]["code"] == "reuse-refused"
+
+
+def test_reuse_needs_to_know_whom_to_trust(run: Run, released: Released) -> None:
+    assert run("pin", released.data, "--reuse-from", "a" * 64, "--store", released.evidence).code == 2
+
+
+@pytest.mark.s3
+def test_an_unchanged_prefix_is_not_read_again(
+    run: Run, world: Released, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix, client = s3_server.prefix(), s3_server.client()
+    for name in ("a.bin", "b.bin"):
+        client.put_object(Bucket=s3_server.bucket, Key=prefix + name, Body=name.encode() * 100)
+    uri = f"s3://{s3_server.bucket}/{prefix}"
+    monkeypatch.setattr(places, "access", s3_server.access)
+    pinned = pin(uri, access=s3_server.access())
+    for blob in pinned.blobs:
+        world.store.put_blob(blob)
+    world.put("signature", signature.build(pinned.artifact, signed_at=utcnow(), evidence=[], run={}), "pipeline")
+
+    told = run("pin", uri, "--reuse-from", pinned.artifact.digest, *world.options)
+    document = run("pin", uri, "--reuse-from", pinned.artifact.digest, *world.options, "--json").json
+
+    assert "reused   2 files, 1000 bytes that were not read" in told.out
+    assert document["reused"] == {"files": 2, "bytes": 1000, "earlier": pinned.artifact.digest}
+    assert document["digest"] == pinned.artifact.digest

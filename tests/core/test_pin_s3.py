@@ -376,11 +376,12 @@ def test_wrong_credentials_are_a_configuration_error_that_names_no_secret(place:
     pinned = place.pin("model.pkl")
     access = s3_server.access(secret_key="wrong-secret-value")
 
-    for attempt in (
+    attempts: tuple[Callable[[], Pin], ...] = (
         lambda: pin(place.uri + "model.pkl", access=access),
         lambda: pin(place.uri, access=access),
         lambda: recheck(pinned.artifact, access=access),
-    ):
+    )
+    for attempt in attempts:
         with pytest.raises(ConfigurationError, match="denied") as caught:
             attempt()
         assert not caught.value.transient

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,18 +10,20 @@ from typing import IO
 from urllib.parse import unquote
 
 from airflow_mlsecops.core.artifact import Artifact, Form, Kind
-from airflow_mlsecops.core.canonical import canonical_json, strict_json
 from airflow_mlsecops.core.digest import HashingSink, sha256_bytes
 from airflow_mlsecops.core.errors import (
     ArtifactChangedError,
     ArtifactRefusedError,
     ConfigurationError,
-    StatementError,
 )
 from airflow_mlsecops.core.manifest import FileEntry, Manifest
 from airflow_mlsecops.core.pinning.beside import SIGNATURE_NAME, signature_beside
 from airflow_mlsecops.core.pinning.pool import Meter, read_all
+from airflow_mlsecops.core.pinning.reuse import Reuse, Reused
 from airflow_mlsecops.core.pinning.sources import Access, Source, SourceFile, open_source
+from airflow_mlsecops.core.pinning.states import FileState, read_states, write_states
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,16 @@ class Pin:
     Attributes:
         artifact: the reference that travels.
         manifest: name, size and digest of each file.
-        versions: of a tree on a versioned bucket, the canonical JSON of name -> S3 version id; else empty bytes.
+        versions: of a tree on a versioned bucket, name -> S3 version id and ETag; see :mod:`.states`. Else empty.
+        reused: names of the files whose digest was taken over from an earlier pin, sorted.
+        reused_bytes: how many bytes weren't read for that.
     """
 
     artifact: Artifact
     manifest: Manifest
     versions: bytes = b""
+    reused: tuple[str, ...] = ()
+    reused_bytes: int = 0
 
     @property
     def blobs(self) -> tuple[bytes, ...]:
@@ -57,6 +63,8 @@ def pin(
     access: Access | None = None,
     copy: Create | None = None,
     every_file: bool = False,
+    reuse: Reuse | None = None,
+    remember_local: bool = False,
 ) -> Pin:
     """Hash what lies at ``uri`` now: one pass, files in parallel, bounded memory, progress in the log.
 
@@ -69,11 +77,16 @@ def pin(
         access: how to reach S3.
         copy: also copy every file, in the same pass, to where this says; a ``model.sig`` that is left out, too.
         every_file: leave nothing out.
+        reuse: an earlier pin of the same place, whose digests are taken over where a file is unchanged.
+        remember_local: keep a local folder's times and inodes, so that a later pin can be asked to trust them.
 
     Raises:
         ArtifactNotFoundError, ArtifactRefusedError, ArtifactChangedError, ArtifactUnavailableError: see ``Source``.
     """
-    return _scan(uri, name, kind, access or Access(), None, copy, every_file=every_file)
+    reused = Reused(reuse if copy is None else None)  # a copy is made of bytes, which have to be read
+    return _scan(
+        uri, name, kind, access or Access(), None, copy, every_file=every_file, reused=reused, remember=remember_local
+    )
 
 
 def verified_copy(
@@ -96,7 +109,7 @@ def verified_copy(
     """
     if any(into.iterdir()):
         raise ConfigurationError(f"{into} is not empty", "give a new, empty folder for the private copy")
-    manifest = _again(artifact, access, blob, copy_to(into))
+    manifest = _again(artifact, access, blob, copy_to(into)).manifest
     if artifact.form is Form.FILE:
         return into / manifest.entries[0].name
     leave_pinned(into, manifest)
@@ -104,17 +117,27 @@ def verified_copy(
 
 
 def recheck(
-    artifact: Artifact, *, access: Access | None = None, blob: Callable[[str], bytes] | None = None
-) -> Manifest:
+    artifact: Artifact,
+    *,
+    access: Access | None = None,
+    blob: Callable[[str], bytes] | None = None,
+    reuse: Reuse | None = None,
+) -> Pin:
     """Hash the pinned bytes again where they lie, without a copy: for signing and gates, which don't read them.
 
+    Args:
+        artifact: a pinned artifact.
+        access: how to reach S3.
+        blob: fetches a blob of the evidence store by digest; needed for a tree on a versioned bucket.
+        reuse: an earlier pin whose digests are taken over where a file is unchanged.
+
     Returns:
-        Name, size and digest of each file.
+        The same pin, as it was found now: version ids and states come from what was read, not from the reference.
 
     Raises:
         ArtifactChangedError: if the bytes are no longer the pinned ones.
     """
-    return _again(artifact, access, blob, None)
+    return _again(artifact, access, blob, None, reuse)
 
 
 def copy_to(folder: Path) -> Create:
@@ -129,20 +152,33 @@ def leave_pinned(folder: Path, manifest: Manifest) -> None:
 
 
 def _again(
-    artifact: Artifact, access: Access | None, blob: Callable[[str], bytes] | None, copy: Create | None
-) -> Manifest:
+    artifact: Artifact,
+    access: Access | None,
+    blob: Callable[[str], bytes] | None,
+    copy: Create | None,
+    reuse: Reuse | None = None,
+) -> Pin:
     versions: dict[str, str] | None = None
     if artifact.version:
         versions = {artifact.uri.rsplit("/", 1)[-1]: artifact.version}  # an s3: URI holds the key as it is
     elif artifact.versions and blob is not None:
-        versions = _read_versions(blob(artifact.versions))
-    again = _scan(artifact.uri, artifact.name, artifact.kind, access or Access(), versions, copy)
+        versions = {name: item.version for name, item in read_states(blob(artifact.versions)).items() if item.version}
+    again = _scan(
+        artifact.uri,
+        artifact.name,
+        artifact.kind,
+        access or Access(),
+        versions or None,
+        copy,
+        reused=Reused(reuse if copy is None else None),
+        remember=bool(artifact.versions),
+    )
     if again.artifact.digest != artifact.digest:
         raise ArtifactChangedError(
             f"{artifact.uri}: expected sha256:{artifact.digest}, found sha256:{again.artifact.digest}",
             "somebody wrote to it after it was pinned; pin and check it again, and find out who",
         )
-    return again.manifest
+    return again
 
 
 def _scan(
@@ -154,12 +190,15 @@ def _scan(
     copy: Create | None,
     *,
     every_file: bool = False,
+    reused: Reused | None = None,
+    remember: bool = False,
 ) -> Pin:
     source = open_source(uri, access)
     listing = source.list(versions)
+    reused = reused or Reused(None)
     read = read_all(
         listing.files,
-        lambda file, meter: _read(source, file, copy, meter),
+        lambda file, meter: _read_or_reuse(source, file, copy, meter, reused),
         workers=access.workers,
         what=listing.uri,
         maybe_near=source.maybe_near,
@@ -168,11 +207,11 @@ def _scan(
     signature = signature_beside(source, listing.files, [e for e, _ in read]) if tree and not every_file else None
     manifest = Manifest.of(entry for entry, _ in read if entry is not signature)
     found = {
-        file.raw_name: version
+        file.raw_name or file.name: FileState(version, source.state(file))
         for file, (entry, version) in zip(listing.files, read, strict=True)
-        if version and entry is not signature
+        if (version or remember) and entry is not signature
     }
-    version_map = canonical_json(found) if tree and found else b""
+    version_map = write_states(found) if tree else b""
     artifact = Artifact(
         name=name or _last_part(listing.uri),
         uri=listing.uri,
@@ -184,12 +223,24 @@ def _scan(
         version="" if tree else read[0][1],
         versions=sha256_bytes(version_map) if version_map else "",
     )
-    return Pin(artifact, manifest, version_map)
+    if reused.names:
+        _LOG.info("%s: took over %d digests of files that haven't changed", listing.uri, len(reused.names))
+    return Pin(artifact, manifest, version_map, tuple(sorted(reused.names)), reused.size)
 
 
 def _last_part(uri: str) -> str:
     last = uri.rstrip("/").rsplit("/", 1)[-1]
     return unquote(last) if uri.startswith("file:") else last  # an s3: URI holds the key as it is
+
+
+def _read_or_reuse(
+    source: Source, file: SourceFile, copy: Create | None, meter: Meter, reused: Reused
+) -> tuple[FileEntry, str]:
+    known = reused.entry(file, source.state(file))
+    if known is None:
+        return _read(source, file, copy, meter)
+    meter(file.size)
+    return known, file.version
 
 
 def _read(source: Source, file: SourceFile, copy: Create | None, meter: Meter) -> tuple[FileEntry, str]:
@@ -212,10 +263,3 @@ def _create(target: Path) -> IO[bytes]:
         raise ArtifactRefusedError(
             f"two files of the artifact would both be copied to {target}", "rename one of them"
         ) from error
-
-
-def _read_versions(data: bytes) -> dict[str, str]:
-    value = strict_json(data, "version map", limit=1024 * 1024 * 1024)
-    if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
-        raise StatementError(f"not a version map: {json.dumps(value)[:80]}", "fetch it again from the evidence store")
-    return value

@@ -63,6 +63,10 @@ class Source(ABC):
             ArtifactUnavailableError: if the place can't be reached for now.
         """
 
+    def state(self, file: SourceFile) -> str:
+        """What tells that a file's bytes are the ones of before, without reading them; empty if nothing does."""
+        return ""
+
     @abstractmethod
     def read(self, file: SourceFile, sink: HashingSink) -> str:
         """Stream the bytes of ``file`` into ``sink``; return the version that was read (empty where there is none).

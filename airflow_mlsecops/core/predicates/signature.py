@@ -29,12 +29,29 @@ class OmsReference(NamedTuple):
 
 @dataclass(frozen=True)
 class ArtifactSignature:
-    """What a verified signature statement says; ``oms`` is the digest of the OMS bundle that was made with it."""
+    """What a verified signature statement says.
+
+    Attributes:
+        signed_at: when.
+        name: what the signer calls the artifact.
+        kind: what it is signed as.
+        oms: digest of the OMS bundle that was made with it.
+        versions: digest of the blob with version ids and states of its files.
+    """
 
     signed_at: datetime
     name: str
     kind: str
     oms: Sha256 | None = None
+    versions: Sha256 | None = None
+
+
+class ReusedDigests(NamedTuple):
+    """Files that weren't read when the artifact was pinned: how many, their bytes, and the earlier pin's digest."""
+
+    files: int
+    size: int
+    earlier: Sha256
 
 
 def build(
@@ -44,6 +61,7 @@ def build(
     evidence: Sequence[str],
     run: Mapping[str, Any],
     oms: OmsReference | None = None,
+    reused: ReusedDigests | None = None,
 ) -> Statement:
     """The statement by which ``artifact`` is signed.
 
@@ -53,7 +71,16 @@ def build(
         evidence: digests of the bundles about the artifact that were there when it was signed.
         run: which orchestrator's task signed.
         oms: the OMS bundle that was put beside the artifact, if one was.
+        reused: whose digests were taken over from an earlier pin, if any were.
     """
+    versions = {"versions": {"digest": {"sha256": artifact.versions}}} if artifact.versions else {}
+    taken_over: dict[str, Any] = {}
+    if reused is not None:
+        taken_over["reusedDigests"] = {
+            "files": reused.files,
+            "size": reused.size,
+            "earlier": {"digest": {"sha256": reused.earlier}},
+        }
     beside = {} if oms is None else {"oms": {"uri": oms.uri, "digest": {"sha256": oms.digest}}}
     return Statement.build(
         [artifact],
@@ -66,10 +93,12 @@ def build(
                 "form": artifact.form.value,
                 "size": artifact.size,
                 "files": artifact.files,
+                **versions,
             },
             "evidence": [{"digest": {"sha256": digest}} for digest in sorted(evidence)],
             "run": dict(run),
             **beside,
+            **taken_over,
         },
     )
 
@@ -84,6 +113,6 @@ def parse(statement: Statement) -> ArtifactSignature:
         raise StatementError(f"expected {SIGNATURE.uri}, got {statement.predicate_type}")
     artifact = mapping(statement.predicate, "artifact")
     oms = digest_set(mapping(statement.predicate, "oms")) if "oms" in statement.predicate else None
-    return ArtifactSignature(
-        from_text(text(statement.predicate, "signedAt")), text(artifact, "name"), text(artifact, "kind"), oms
-    )
+    versions = digest_set(mapping(artifact, "versions")) if "versions" in artifact else None
+    signed_at = from_text(text(statement.predicate, "signedAt"))
+    return ArtifactSignature(signed_at, text(artifact, "name"), text(artifact, "kind"), oms, versions)
