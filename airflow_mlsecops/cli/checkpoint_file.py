@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from pathlib import Path
 
 from airflow_mlsecops.core.errors import ConfigurationError
@@ -28,24 +26,3 @@ def read(path: str) -> bytes:
     if not data or len(data) > MAX_BYTES:
         raise ConfigurationError(f"{path} is no checkpoint", "restore it, or remove it to begin anew")
     return data
-
-
-def write(path: str, data: bytes) -> None:
-    """Remember a checkpoint, or keep the old one: half of a new one is worth nothing.
-
-    Raises:
-        ConfigurationError: if it can't be written.
-    """
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
-    try:
-        try:
-            with temporary.open("xb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"{path} can't be written: {error.strerror}", "check the path") from error

@@ -69,27 +69,3 @@ def read_file(path: str, what: str) -> bytes:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise ConfigurationError(f"the {what} {path} can't be read: {why}", "check the path") from error
-
-
-def write_file(path: str, data: bytes) -> None:
-    """Write a file, or leave what was there: an older checkpoint is worth more than half of a new one.
-
-    Raises:
-        ConfigurationError: if it can't be written.
-    """
-    import os
-    import secrets
-
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
-    try:
-        try:
-            with temporary.open("xb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"{path} can't be written: {error.strerror}", "check the path") from error

@@ -7,7 +7,8 @@ import argparse
 from airflow_mlsecops.cli import places
 from airflow_mlsecops.cli.arguments import Command, needed
 from airflow_mlsecops.cli.exit_codes import ExitCode
-from airflow_mlsecops.cli.log_options import LOG_USAGE, add_log_options, log_trust, write_file
+from airflow_mlsecops.cli.files import write_file
+from airflow_mlsecops.cli.log_options import LOG_USAGE, add_log_options, log_trust
 from airflow_mlsecops.cli.output import Answer
 from airflow_mlsecops.core.errors import EvidenceBrokenError
 

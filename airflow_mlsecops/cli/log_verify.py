@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlsecops.cli import places
 from airflow_mlsecops.cli.arguments import Command, needed
 from airflow_mlsecops.cli.exit_codes import ExitCode
-from airflow_mlsecops.cli.log_options import LOG_USAGE, add_log_options, log_trust, read_file, write_file
+from airflow_mlsecops.cli.files import write_file
+from airflow_mlsecops.cli.log_options import LOG_USAGE, add_log_options, log_trust, read_file
 from airflow_mlsecops.cli.output import Answer, Line, Style, Styled
 from airflow_mlsecops.core.errors import ConfigurationError
 

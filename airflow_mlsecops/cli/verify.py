@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlsecops.cli import checkpoint_file, places
 from airflow_mlsecops.cli.arguments import Command, UsageError, add_setting, needed, setting
 from airflow_mlsecops.cli.exit_codes import ExitCode
+from airflow_mlsecops.cli.files import write_file
 from airflow_mlsecops.cli.output import Answer, Line, Style, Styled
 from airflow_mlsecops.cli.table import seconds, table
 from airflow_mlsecops.core.artifact import Kind
@@ -57,7 +58,7 @@ def _run(args: argparse.Namespace) -> Answer:
     else:
         answer = verify_release(artifact, store, trust, policy, now, since=since)
     if args.checkpoint is not None and answer.dossier.checkpoint:
-        checkpoint_file.write(args.checkpoint, answer.dossier.checkpoint)
+        write_file(args.checkpoint, answer.dossier.checkpoint)
     document = {
         "verified": bool(answer),
         "asked": "signature" if policy is None else "release",
