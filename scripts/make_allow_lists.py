@@ -95,6 +95,7 @@ STANDARD = {
         "frozenset": "call",
         "complex": "call",
         "slice": "call",
+        "xrange": "call",  # what range is called in protocols 0 to 2
         **dict.fromkeys(("int", "float", "bool", "list", "dict", "tuple"), "name"),
     },
     "collections": {"OrderedDict": "new call", "defaultdict": "call", "Counter": "call", "deque": "call"},

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,8 +61,11 @@ def test_duckdb_reads_parquet_and_ids_that_are_text(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
+        pytest.skip("NO JAVA: Spark isn't tested here; scripts/system-packages installs it (default-jre-headless)")
     from pyspark.sql import SparkSession
 
+    interrupt = signal.getsignal(signal.SIGINT)  # Spark takes Ctrl-C over, and doesn't give it back
     session = (
         SparkSession.builder.master("local[2]")
         .config("spark.ui.enabled", "false")
@@ -71,6 +77,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     )
     yield session
     session.stop()
+    signal.signal(signal.SIGINT, interrupt)
 
 
 def test_spark_says_what_the_compiled_engine_says(spark: Any) -> None:

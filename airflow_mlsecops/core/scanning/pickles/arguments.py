@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
+from airflow_mlsecops.core.scanning.pickles.reader import MAX_LINE
 from airflow_mlsecops.core.scanning.pickles.refusal import Refusal
 from airflow_mlsecops.core.scanning.pickles.state import State
 from airflow_mlsecops.core.scanning.pickles.values import DATA, TEXT
@@ -19,6 +20,7 @@ _NUMBER = re.compile(rb"-?(?:0|[1-9]\d{0,4000})")
 _FLOAT = re.compile(rb"-?(?:\d{1,400}(?:\.\d{1,400})?(?:e[+-]?\d{1,4})?|inf|nan)")
 _SOON = 1024
 _PIECE = 128 * 1024
+_BROKEN_ESCAPE = "text of protocol 0 with a broken escape"
 _OVERLAP = 256
 
 
@@ -225,11 +227,32 @@ class Arguments(State):
         Raises:
             Refusal: if they are broken.
         """
+        count = self.reader.line_length(self.pos)
+        if count > MAX_LINE:
+            self._long_line(count)
+            return
         try:
             text = self.line().decode("raw_unicode_escape")
         except UnicodeDecodeError:
-            raise Refusal("malformed", "text of protocol 0 with a broken escape") from None
+            raise Refusal("malformed", _BROKEN_ESCAPE) from None
         self.push_text(text.encode("utf-8", "surrogatepass"))
+
+    def _long_line(self, count: int) -> None:
+        """Decode a long line piece by piece; each is searched, and forgotten."""
+        decoder = codecs.getincrementaldecoder("raw_unicode_escape")()
+        tail = b""
+        while count:
+            piece = self.bytes_of(min(count, _PIECE))
+            count -= len(piece)
+            try:
+                text = decoder.decode(piece, not count).encode("utf-8", "surrogatepass")
+            except UnicodeDecodeError:
+                raise Refusal("malformed", _BROKEN_ESCAPE) from None
+            self.texts.append(tail + text)
+            self.flush()
+            tail = text[-_OVERLAP:]
+        self.line()  # the newline
+        self.stack.append(TEXT)
 
     def persistent_id(self) -> None:
         """BINPERSID."""

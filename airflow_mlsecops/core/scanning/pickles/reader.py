@@ -89,3 +89,24 @@ class Reader:
         if end - pos > MAX_LINE:
             raise Refusal("too-large", f"a line of {end - pos} bytes")
         return self.buf[pos:end], end + 1
+
+    def line_length(self, pos: int) -> int:
+        """How many bytes stand before the next newline, however many that are; the window stays where it is.
+
+        Raises:
+            Refusal: if there is no newline.
+        """
+        end = self.buf.find(b"\n", pos, self.end)
+        if end >= 0:
+            return end - pos
+        length, at = self.end - pos, self.base + self.end
+        while at < self.size:
+            self._stream.seek(at)
+            data = self._stream.read(min(WINDOW, self.size - at))
+            found = data.find(b"\n")
+            if found >= 0:
+                return length + found
+            length, at = length + len(data), at + len(data)
+            if not data:
+                break
+        raise Refusal("truncated", "a line has no end")
