@@ -17,12 +17,14 @@ from airflow_mlsecops.core.errors import MlsecopsError
 from airflow_mlsecops.core.policy import Reason
 from airflow_mlsecops.core.predicates import (
     APPROVAL,
+    BOM,
     PROVENANCE,
     REVOCATION,
     SIGNATURE,
     TEST_RESULT,
     VERIFICATION_SUMMARY,
     approval,
+    bom,
     control_run,
     predicate_by_uri,
     provenance,
@@ -219,6 +221,24 @@ def _revocation(statement: Statement) -> Described:
     )
 
 
+def _bom(statement: Statement) -> Described:
+    bill = bom.parse(statement)
+    licences = ", ".join(bill.subject.licences) or "no licence"
+    data = ", ".join(part.name for part in bill.datasets()) or "no data set"
+    packages = sum(part.type == "library" for part in bill.parts)
+    return Described(
+        what="bill of materials",
+        verdict="recorded",
+        tone=Tone.PLAIN,
+        summary=f"{bill.subject.name}: {licences}; {data}; {packages} packages",
+        line=f"bill of materials of {bill.subject.name}, {licences}",
+        when=bill.made_at,
+        facts={
+            "Licences": {part.name: ", ".join(part.licences) or "none" for part in (bill.subject, *bill.datasets())}
+        },
+    )
+
+
 def gate_reasons(statement: Statement) -> tuple[Reason, ...]:
     """Why a gate said NO, as it signed it: each ``[code] sentence``."""
     reasons = _object(statement.predicate, vsa.GATE).get("reasons")
@@ -251,6 +271,7 @@ _DESCRIBERS: dict[str, Callable[[Statement], Described]] = {
     APPROVAL.uri: _approval,
     VERIFICATION_SUMMARY.uri: _gate,
     REVOCATION.uri: _revocation,
+    BOM.uri: _bom,
 }
 _RUN_PLACES = {
     TEST_RESULT.uri: (control_run.CONTROL_RUN, "run"),

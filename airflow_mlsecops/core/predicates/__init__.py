@@ -2,6 +2,7 @@
 
 from airflow_mlsecops.core.predicates.types import (
     APPROVAL,
+    BOM,
     PROVENANCE,
     REVOCATION,
     SIGNATURE,
@@ -14,6 +15,7 @@ from airflow_mlsecops.core.predicates.types import (
 
 __all__ = [
     "APPROVAL",
+    "BOM",
     "PROVENANCE",
     "REVOCATION",
     "SIGNATURE",

@@ -29,8 +29,9 @@ SIGNATURE = PredicateType(f"{OURS}/signature/v1", "signature", "sign")
 APPROVAL = PredicateType(f"{OURS}/approval/v1", "approval", "approve")
 VERIFICATION_SUMMARY = PredicateType("https://slsa.dev/verification_summary/v1", "verification-summary", "gate")
 REVOCATION = PredicateType(f"{OURS}/revocation/v1", "revocation", "revoke")
+BOM = PredicateType("https://cyclonedx.org/bom", "bom", "describe")
 
-_ALL = (TEST_RESULT, PROVENANCE, SIGNATURE, APPROVAL, VERIFICATION_SUMMARY, REVOCATION)
+_ALL = (TEST_RESULT, PROVENANCE, SIGNATURE, APPROVAL, VERIFICATION_SUMMARY, REVOCATION, BOM)
 _BY_URI = {item.uri: item for item in _ALL}
 _BY_SLUG = {item.slug: item for item in _ALL}
 ROLES = frozenset(item.role for item in _ALL)
