@@ -23,7 +23,7 @@ class ReleaseGateOperator(MlsecopsOperator):
     It never looks at task states or XComs of other tasks: only at the artifact's bytes and at signed statements.
 
     Args:
-        policy: path of the release policy (YAML).
+        policy: path of the release policy (YAML), or ``mlsecops:production`` and other shipped ones.
         on_fail: ``fail``, ``skip`` or ``continue`` on a NO. There is no way to make it say YES.
 
     Example::
@@ -56,11 +56,15 @@ class ReleaseGateOperator(MlsecopsOperator):
             evidence=decision.evidence,
             reasons=[str(reason) for reason in decision.reasons],
             run=run_info(context),
+            read=dossier.read,
+            waived=decision.waived,
         )
         digest = hook.put(statement)
         self.log.info("Policy %s (sha256:%s) says %s", policy.name, policy.digest, "YES" if decision else "NO")
         for text in decision.satisfied:
             self.log.info("  yes: %s", text)
+        for text in decision.waived:
+            self.log.warning("  waived: %s", text)
         for reason in decision.reasons:
             self.log.error("  no:  %s", reason)
         self.log.info("Verification summary: evidence sha256:%s", digest)

@@ -57,14 +57,14 @@ def read_trust(path: str) -> TrustPolicy:
 
 
 def read_policy(path: str) -> ReleasePolicy:
-    """Read a release policy.
+    """Read a release policy with all that it extends.
 
     Raises:
         PolicyError: if there is no readable one.
     """
     from airflow_mlsecops.core.policy import ReleasePolicy
 
-    return ReleasePolicy.from_bytes(read_document(path, "policy"))
+    return ReleasePolicy.from_file(path.removeprefix("file://"))
 
 
 def read_document(path: str, what: str) -> bytes:

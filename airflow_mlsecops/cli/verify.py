@@ -69,6 +69,7 @@ def _run(args: argparse.Namespace) -> Answer:
         "time": to_text(now),
         "reasons": [{"code": reason.code, "text": reason.text} for reason in answer.decision.reasons],
         "satisfied": list(answer.decision.satisfied),
+        "waived": list(answer.decision.waived),
         "signers": list(answer.signers),
         **_evidence(answer),
     }
@@ -101,7 +102,7 @@ def _evidence(answer: Verification) -> dict[str, Any]:
     from airflow_mlsecops.core.telling import describe, told_time
 
     counted = set(answer.decision.evidence)
-    abouts: dict[str, str] = {digest: f"data set {name}" for name, digest in answer.dossier.datasets}
+    abouts: dict[str, str] = {source.digest: str(source) for source in answer.dossier.sources}
     abouts[answer.artifact.digest] = answer.artifact.kind.value
     read: list[dict[str, Any]] = []
     not_counted: list[dict[str, Any]] = []
@@ -149,6 +150,7 @@ def _lines(answer: Verification, policy: ReleasePolicy | None, document: dict[st
     lines += ["", "why"]
     lines += [["  ", Styled("no ", Style.BAD), f"  {reason}"] for reason in answer.decision.reasons]
     lines += [["  ", Styled("yes", Style.GOOD), f"  {text}"] for text in answer.decision.satisfied]
+    lines += [["  ", Styled("waived", Style.LOUD), f"  {text}"] for text in answer.decision.waived]
     rows = [
         (seconds(row["time"]), row["about"], row["says"], row["signer"], row["digest"]) for row in document["evidence"]
     ]

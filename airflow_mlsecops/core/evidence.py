@@ -36,6 +36,8 @@ class Evidence:
         signed_with: the key's hint, or the digest of the identity.
         trusted_time: when it was signed, if somebody else than the signer vouches for that.
         threshold: how many different signers have to say the same before it counts.
+        roles: the signer's roles in the trust policy.
+        person: whose own key signed it, as the trust policy says; empty if it is nobody's.
         place: where it stands in the evidence log, if the trust policy asks for one.
     """
 
@@ -47,6 +49,8 @@ class Evidence:
     trusted_time: datetime | None = None
     threshold: int = 1
     place: int | None = None
+    roles: frozenset[str] = frozenset()
+    person: str = ""
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,17 @@ def weigh(bundle: Bundle, trust: TrustPolicy, now: datetime) -> tuple[Evidence, 
     # 5.
     revoked = "" if slug == REVOCATION.slug else trust.why_revoked(signer, trusted_time, now)
     threshold = trust.threshold(bundle.statement)
-    evidence = Evidence(bundle.digest, bundle.statement, signer.name, slug, signer.signed_with, trusted_time, threshold)
+    evidence = Evidence(
+        bundle.digest,
+        bundle.statement,
+        signer.name,
+        slug,
+        signer.signed_with,
+        trusted_time,
+        threshold,
+        roles=signer.roles,
+        person=signer.person,
+    )
     return evidence, revoked
 
 

@@ -23,6 +23,7 @@ from airflow_mlsecops.core.predicates import (
     SIGNATURE,
     TEST_RESULT,
     VERIFICATION_SUMMARY,
+    WAIVER,
     approval,
     bom,
     control_run,
@@ -31,6 +32,7 @@ from airflow_mlsecops.core.predicates import (
     revocation,
     signature,
     vsa,
+    waiver,
 )
 from airflow_mlsecops.core.report import Verdict
 from airflow_mlsecops.core.statement import Statement
@@ -186,7 +188,7 @@ def _approval(statement: Statement) -> Described:
         + (f" until {to_text(said.expires_at)}" if said.expires_at else ""),
         when=said.decided_at,
         series=f"approval {said.approver}",
-        facts={"Decision": {"Identity": f"{said.assurance.value} by the orchestrator", **until}},
+        facts={"Decision": {"Identity": _IDENTITY[said.assurance], **until}},
     )
 
 
@@ -239,6 +241,20 @@ def _bom(statement: Statement) -> Described:
     )
 
 
+def _waiver(statement: Statement) -> Described:
+    said = waiver.parse(statement)
+    until = to_text(said.expires_at)
+    return Described(
+        what="waiver",
+        verdict="waived",
+        tone=Tone.WARN,
+        summary=f"{said.by}: {said.reason}",
+        line=f"{said.requirement} of {said.policy} waived by {said.by} until {until}",
+        when=said.waived_at,
+        facts={"Waiver": {"Policy": said.policy, "Requirement": said.requirement, "Counts until": until}},
+    )
+
+
 def gate_reasons(statement: Statement) -> tuple[Reason, ...]:
     """Why a gate said NO, as it signed it: each ``[code] sentence``."""
     reasons = _object(statement.predicate, vsa.GATE).get("reasons")
@@ -262,6 +278,10 @@ def _object(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+_IDENTITY = {
+    approval.Assurance.RECORDED: "recorded by the orchestrator",
+    approval.Assurance.SIGNED: "said to be signed by the person; a policy asks whose key it was",
+}
 _KIND_WORDS = {"dataset": "data set"}
 _REASON = re.compile(r"(?:\[([a-z-]+)\] )?(.*)", re.DOTALL)
 _DESCRIBERS: dict[str, Callable[[Statement], Described]] = {
@@ -272,6 +292,7 @@ _DESCRIBERS: dict[str, Callable[[Statement], Described]] = {
     VERIFICATION_SUMMARY.uri: _gate,
     REVOCATION.uri: _revocation,
     BOM.uri: _bom,
+    WAIVER.uri: _waiver,
 }
 _RUN_PLACES = {
     TEST_RESULT.uri: (control_run.CONTROL_RUN, "run"),
@@ -280,5 +301,6 @@ _RUN_PLACES = {
     APPROVAL.uri: ("run",),
     VERIFICATION_SUMMARY.uri: (vsa.GATE, "run"),
     REVOCATION.uri: ("run",),
+    WAIVER.uri: ("run",),
 }
 """Where each predicate keeps the run that it is from."""

@@ -18,7 +18,7 @@ from airflow_mlsecops.core.signing.keyless_verify import KeylessIdentity
 from airflow_mlsecops.core.signing.keys import PublicKey
 from airflow_mlsecops.core.statement import Statement
 
-_KEYS = {"name", "public_key", "identity", "issuer", "sigstore", "roles", "not_before", "not_after"}
+_KEYS = {"name", "public_key", "identity", "issuer", "sigstore", "roles", "not_before", "not_after", "person"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class TrustedSigner:
         roles: what it may sign.
         not_before, not_after: when what it signed counts.
         identity: whom its certificates name; ``None`` if it has a key.
+        person: whose own key or identity it is; what it signs as an approval is that person's word.
         sigstore: the instance that vouches for the identity or, with a key, for the time.
     """
 
@@ -41,6 +42,7 @@ class TrustedSigner:
     not_after: datetime | None = None
     identity: KeylessIdentity | None = None
     sigstore: str = ""
+    person: str = ""
 
     @property
     def signed_with(self) -> str:
@@ -119,7 +121,20 @@ def read_signer(item: Any) -> TrustedSigner:
             f"signer {name}: an identity needs the name of a Sigstore instance", "there is no default instance"
         )
     not_before, not_after = read_moment(item, "not_before"), read_moment(item, "not_after")
-    return TrustedSigner(name, key, frozenset(roles), not_before, not_after, identity, sigstore)
+    return TrustedSigner(
+        name, key, frozenset(roles), not_before, not_after, identity, sigstore, _person(item, name, frozenset(roles))
+    )
+
+
+def _person(item: Mapping[str, Any], name: str, roles: frozenset[str]) -> str:
+    """Whose key it is. One that gates or controls sign with is in the reach of a pipeline, and so nobody's own."""
+    person = item.get("person", "")
+    if not isinstance(person, str) or ("person" in item and not person.strip()):
+        raise TrustError(f"signer {name}: person {brief(person)}", "give the id of the person whose own key it is")
+    shared = sorted(roles - {"approve", "revoke", "waiver"})
+    if person and shared:
+        raise TrustError(f"signer {name}: a person's own key with the roles {shared}", "those belong to tasks' keys")
+    return person
 
 
 def _key(item: Mapping[str, Any], name: str) -> PublicKey | None:

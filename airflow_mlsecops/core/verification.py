@@ -146,7 +146,8 @@ def verify_release(
     decision = evaluate(policy, dossier, now, decided_at=summary.verified_at)
     satisfied = (*decision.satisfied, f"released at {to_text(summary.verified_at)} by {evidence.signer}")
     counted = (*decision.evidence, *(item.digest for item in gates))
-    return _verification(artifact, Decision((*reasons, *decision.reasons), satisfied, counted), dossier)
+    answer = Decision((*reasons, *decision.reasons), satisfied, counted, decision.waived)
+    return _verification(artifact, answer, dossier)
 
 
 def _newest_summaries(evidence: EvidenceSet, policy: ReleasePolicy) -> list[tuple[vsa.VerificationSummary, Evidence]]:

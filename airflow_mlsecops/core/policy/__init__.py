@@ -2,7 +2,7 @@
 
 from airflow_mlsecops.core.evidence import CLOCK_SKEW
 from airflow_mlsecops.core.policy.decision import Decision, Reason
-from airflow_mlsecops.core.policy.evaluate import evaluate, objections
+from airflow_mlsecops.core.policy.evaluate import Outcome, evaluate, objections, outcomes
 from airflow_mlsecops.core.policy.gather import Dossier, gather
 from airflow_mlsecops.core.policy.release_policy import ReleasePolicy, Requirement
 
@@ -10,10 +10,12 @@ __all__ = [
     "CLOCK_SKEW",
     "Decision",
     "Dossier",
+    "Outcome",
     "Reason",
     "ReleasePolicy",
     "Requirement",
     "evaluate",
     "gather",
     "objections",
+    "outcomes",
 ]

@@ -25,12 +25,14 @@ class Decision:
     Attributes:
         reasons: why not; empty on YES.
         satisfied: one sentence per requirement that holds.
-        evidence: digest of every statement that counted.
+        evidence: digest of every statement that counted, waivers among them.
+        waived: one sentence per requirement that doesn't hold and that a signed waiver excuses for now.
     """
 
     reasons: tuple[Reason, ...]
     satisfied: tuple[str, ...]
     evidence: tuple[Sha256, ...]
+    waived: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return not self.reasons and bool(self.satisfied)
+        return not self.reasons and bool(self.satisfied or self.waived)

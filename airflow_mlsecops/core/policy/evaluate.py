@@ -2,40 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
-from airflow_mlsecops.core.clock import to_text
+from airflow_mlsecops.core.artifact import Kind
 from airflow_mlsecops.core.digest import Sha256
 from airflow_mlsecops.core.errors import StatementError
-from airflow_mlsecops.core.evidence import CLOCK_SKEW, Evidence, EvidenceSet
-from airflow_mlsecops.core.policy import quorum
+from airflow_mlsecops.core.evidence import Evidence, EvidenceSet
+from airflow_mlsecops.core.policy.checking import No, Times
+from airflow_mlsecops.core.policy.checks import CHECKS
 from airflow_mlsecops.core.policy.decision import Decision, Reason
-from airflow_mlsecops.core.policy.gather import Dossier
-from airflow_mlsecops.core.policy.release_policy import Of, ReleasePolicy, Requirement
-from airflow_mlsecops.core.predicates import APPROVAL, PROVENANCE, SIGNATURE, TEST_RESULT, control_run, provenance
-from airflow_mlsecops.core.predicates import approval as approval_predicate
-from airflow_mlsecops.core.predicates import signature as signature_predicate
-from airflow_mlsecops.core.report import Verdict
+from airflow_mlsecops.core.policy.gather import MAX_SOURCES, Dossier
+from airflow_mlsecops.core.policy.release_policy import ReleasePolicy
+from airflow_mlsecops.core.policy.requirement import Of, Requirement
+from airflow_mlsecops.core.policy.waivers import excuse
+from airflow_mlsecops.core.predicates import PROVENANCE, provenance
 
 
-class _No(Exception):  # noqa: N818 - not an error: the way a requirement says NO
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.reason = Reason(code, text)
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one requirement for one artifact.
 
+    Attributes:
+        requirement: what was asked; None for what is a NO by being there.
+        about: of what, for people.
+        reason: why it doesn't hold; None if it does.
+        evidence: the statements that it rests on, waivers among them.
+        waived: the waiver that excuses the reason, told; empty without one.
+    """
 
-class _Times(NamedTuple):
-    now: datetime
-    decided_at: datetime
+    requirement: Requirement | None
+    about: str
+    reason: Reason | None
+    evidence: tuple[Evidence, ...] = ()
+    waived: str = ""
 
 
 def evaluate(policy: ReleasePolicy, dossier: Dossier, now: datetime, decided_at: datetime | None = None) -> Decision:
     """Decide whether the model may go out.
 
-    1. Nothing about the model or its data sets is broken, withheld or revoked.
-    2. Each requirement holds for the model, or for every data set that its provenance names, of which there is one.
+    1. Nothing about the model or anything that it came from is broken, withheld or revoked.
+    2. Each requirement holds for everything that it speaks of, or is waived there.
     3. Whatever can't be read counts as NO.
 
     Args:
@@ -43,31 +51,42 @@ def evaluate(policy: ReleasePolicy, dossier: Dossier, now: datetime, decided_at:
         dossier: verified evidence.
         now: the current time; what is dated later is refused.
         decided_at: the moment of the decision, if that was earlier: ages and expiries are counted back from it, and
-            what was said since then counts as fresh.
+            what was said since then counts as fresh. A waiver has to hold now.
     """
-    times = _Times(now, now if decided_at is None else decided_at)
     reasons: list[Reason] = []
     satisfied: list[str] = []
-    counted: list[Sha256] = []
+    waived: list[str] = []
+    counted: set[Sha256] = set()
+    for outcome in outcomes(policy, dossier, now, decided_at):
+        what = outcome.requirement
+        counted |= {item.digest for item in outcome.evidence}
+        if outcome.waived and outcome.reason is not None:
+            waived.append(f"{outcome.about}: {outcome.reason.text}; {outcome.waived}")
+        elif outcome.reason is not None:
+            text = f"{outcome.about}: {outcome.reason.text}" if outcome.about else outcome.reason.text
+            reasons.append(Reason(outcome.reason.code, text))
+        elif what is not None:
+            signers = ", ".join(sorted({item.signer for item in outcome.evidence}))
+            satisfied.append(f"{outcome.about}: {what.control or what.evidence} by {signers}")
+    return Decision(tuple(reasons), tuple(satisfied), tuple(sorted(counted)), tuple(waived))
+
+
+def outcomes(
+    policy: ReleasePolicy, dossier: Dossier, now: datetime, decided_at: datetime | None = None
+) -> Iterator[Outcome]:
+    """What comes of each requirement, one by one; see :func:`evaluate`, which adds them up."""
+    times = Times(now, now if decided_at is None else decided_at)
     # 1.
     for evidence in dossier.sets.values():
-        reasons += objections(evidence)
+        yield from (Outcome(None, "", reason) for reason in objections(evidence))
+    if dossier.cut:
+        yield Outcome(None, "", Reason("too-many-sources", f"it came from more than {MAX_SOURCES} artifacts"))
     # 2.
     for requirement in policy.require:
-        for name, evidence in _subjects(requirement, dossier):
-            try:
-                used = _CHECKS[requirement.evidence](requirement, evidence, times)
-            except _No as no:
-                reasons.append(Reason(no.reason.code, f"{name}: {no.reason.text}"))
-            except StatementError as error:  # 3.
-                reasons.append(Reason(error.code, f"{name}: {error.message}"))
-            else:
-                signers = ", ".join(sorted({item.signer for item in used}))
-                satisfied.append(f"{name}: {requirement.control or requirement.evidence} by {signers}")
-                counted += [item.digest for item in used]
-        if requirement.of is Of.DATASETS:
-            reasons += _doubtful_datasets(requirement, dossier)
-    return Decision(tuple(reasons), tuple(satisfied), tuple(sorted(set(counted))))
+        for about, evidence in _subjects(requirement, dossier):
+            yield _outcome(requirement, policy.name, about, evidence, dossier, times)
+        if requirement.of is not Of.MODEL:
+            yield from (Outcome(requirement, "", reason) for reason in _doubtful_sources(requirement, dossier))
 
 
 def objections(evidence: EvidenceSet) -> list[Reason]:
@@ -75,169 +94,47 @@ def objections(evidence: EvidenceSet) -> list[Reason]:
     return [Reason(item.code, f"{item.key}: {item.reason}") for item in evidence.broken]
 
 
+def _outcome(
+    requirement: Requirement, policy: str, about: str, evidence: EvidenceSet, dossier: Dossier, times: Times
+) -> Outcome:
+    try:
+        used = CHECKS[requirement.evidence](requirement, evidence, dossier, times)
+    except No as no:
+        excused = excuse(requirement, policy, no.reason, evidence, times)
+        if excused is not None:
+            return Outcome(requirement, about, no.reason, tuple(excused[1]), excused[0])
+        return Outcome(requirement, about, no.reason)
+    except StatementError as error:  # 3.
+        return Outcome(requirement, about, Reason(error.code, error.message))
+    return Outcome(requirement, about, None, tuple(used))
+
+
 def _subjects(requirement: Requirement, dossier: Dossier) -> list[tuple[str, EvidenceSet]]:
     if requirement.of is Of.MODEL:
         return [("model", dossier.sets[dossier.model])]
-    return [(f"data set {name}", dossier.sets[digest]) for name, digest in dossier.datasets]
+    if requirement.of is Of.DATASETS:
+        return [(f"data set {name}", dossier.sets[digest]) for name, digest in dossier.datasets]
+    kind = {Of.ALL_DATASETS: Kind.DATASET.value, Of.BASE_MODELS: Kind.MODEL.value}.get(requirement.of)
+    return [(str(item), dossier.sets[item.digest]) for item in dossier.sources if kind in (None, item.kind)]
 
 
-def _doubtful_datasets(requirement: Requirement, dossier: Dossier) -> list[Reason]:
-    """Why the list of data sets can't be relied on: it is empty, or a provenance statement can't be read."""
+def _doubtful_sources(requirement: Requirement, dossier: Dossier) -> list[Reason]:
+    """Why the list of sources can't be relied on: it is empty, or a provenance statement can't be read."""
     reasons: list[Reason] = []
-    evidence = dossier.sets[dossier.model]
-    for item in (*evidence.of(PROVENANCE.slug), *evidence.withdrawn_of(PROVENANCE.slug)):
-        try:
-            provenance.parse(item.statement)
-        except StatementError as error:
-            reasons.append(Reason(error.code, f"provenance {item.digest[:16]}…: {error.message}"))
-    if not dossier.datasets:
+    near = [dossier.sets[dossier.model]]
+    every = near if requirement.of is Of.DATASETS else list(dossier.sets.values())
+    for evidence in every:
+        for item in (*evidence.of(PROVENANCE.slug), *evidence.withdrawn_of(PROVENANCE.slug)):
+            try:
+                provenance.parse(item.statement)
+            except StatementError as error:
+                reasons.append(Reason(error.code, f"provenance {item.digest[:16]}…: {error.message}"))
+    if requirement.of is Of.BASE_MODELS:
+        # Not every model has one; but somebody has to say so.
+        if not near[0].of(PROVENANCE.slug):
+            reasons.append(Reason("evidence-missing", f"no verified provenance, so {requirement} can't be judged"))
+    elif not _subjects(requirement, dossier):
         reasons.append(
             Reason("no-dataset", f"no verified provenance names a data set, so {requirement} can't be judged")
         )
     return reasons
-
-
-def _candidates(requirement: Requirement, evidence: EvidenceSet) -> list[Evidence]:
-    """The verified statements of the asked kind by the asked signers, or a NO that also names what was refused."""
-    found = _asked(requirement, evidence.of(requirement.evidence))
-    if not found:
-        raise _no_evidence(requirement, evidence)
-    return found
-
-
-def _asked(requirement: Requirement, items: tuple[Evidence, ...]) -> list[Evidence]:
-    return [item for item in items if not requirement.signed_by or item.signer in requirement.signed_by]
-
-
-def _no_evidence(requirement: Requirement, evidence: EvidenceSet) -> _No:
-    by = f" signed by {' or '.join(sorted(requirement.signed_by))}" if requirement.signed_by else ""
-    refused = [item for item in evidence.refused if f"/{requirement.evidence}/" in item.key]
-    also = f" ({len(refused)} refused: {refused[0].reason})" if refused else ""
-    return _No("evidence-missing", f"no valid {requirement.control or requirement.evidence}{by}{also}")
-
-
-def _check_age(requirement: Requirement, made: datetime, times: _Times) -> None:
-    what = requirement.control or requirement.evidence
-    if made > times.now + CLOCK_SKEW:
-        raise _No("evidence-from-the-future", f"the {what} is dated {to_text(made)}")
-    if requirement.max_age is not None and times.decided_at - made > requirement.max_age:
-        raise _No("evidence-stale", f"the {what} of {to_text(made)} is older than {requirement.max_age}")
-
-
-def _check_control(requirement: Requirement, evidence: EvidenceSet, times: _Times) -> list[Evidence]:
-    """The newest counts; of equally new ones the worst, so that order never decides in favour.
-
-    1. There is one that counts.
-    2. None that says something else is as new or newer, not even one that was withdrawn.
-    3. Enough different signers say the same since then, and none too long ago.
-    """
-    # 1.
-    results = _results(requirement, _candidates(requirement, evidence))
-    if not results:
-        raise _no_evidence(requirement, evidence)
-    # 2.
-    withdrawn = _results(requirement, _asked(requirement, evidence.withdrawn_of(requirement.evidence)))
-    against = [result for result, _ in (*results, *withdrawn) if result.verdict not in requirement.verdicts]
-    worst_last = {verdict: rank for rank, verdict in enumerate(Verdict)}
-    worst = max(against, key=lambda result: (result.finished_at, worst_last[result.verdict]), default=None)
-    good = [(result, item) for result, item in results if result.verdict in requirement.verdicts]
-    newest = max((result.finished_at for result, _ in good), default=None)
-    if worst is not None and (newest is None or worst.finished_at >= newest):
-        raise _No("verdict", f"{requirement.control} said {worst.verdict.value}: {worst.summary}")
-    # 3.
-    since = [(result, item) for result, item in good if worst is None or result.finished_at > worst.finished_at]
-    aged = [(result.finished_at, result.verdict, item) for result, item in since]
-    return _agreed(requirement, aged, times)
-
-
-def _results(requirement: Requirement, items: list[Evidence]) -> list[tuple[control_run.ControlResult, Evidence]]:
-    results = [(control_run.parse(item.statement), item) for item in items]
-    return [(result, item) for result, item in results if result.control == requirement.control]
-
-
-def _agreed(
-    requirement: Requirement, said: Sequence[tuple[datetime, Hashable, Evidence]], times: _Times
-) -> list[Evidence]:
-    """Of statements with their time and what they say: the newest or, if it takes several signers, one of each."""
-    _, _, newest = max(said, key=lambda each: (each[0], str(each[1]), each[2].digest))
-    _check_age(requirement, max(made for made, _, _ in said), times)
-    needed = quorum.needed(item for _, _, item in said)
-    if needed == 1:
-        return [newest]
-    latest: dict[tuple[str, Hashable], tuple[datetime, Hashable, Evidence]] = {}
-    for made, what, item in sorted(said, key=lambda each: (each[0], each[2].digest)):
-        latest[item.signer, what] = (made, what, item)
-    fresh = [(what, item) for made, what, item in latest.values() if _is_fresh(requirement, made, times)]
-    agreeing = quorum.agreeing(fresh)
-    if quorum.signers(agreeing) < needed:
-        raise _too_few(requirement, quorum.signers(agreeing), needed)
-    return agreeing
-
-
-def _is_fresh(requirement: Requirement, made: datetime, times: _Times) -> bool:
-    try:
-        _check_age(requirement, made, times)
-    except _No:
-        return False
-    return True
-
-
-def _too_few(requirement: Requirement, found: int, needed: int) -> _No:
-    what = requirement.control or requirement.evidence
-    return _No("signers-missing", f"{found} of {needed} different signers say the same in the {what}")
-
-
-def _check_provenance(requirement: Requirement, evidence: EvidenceSet, times: _Times) -> list[Evidence]:
-    found = _candidates(requirement, evidence)
-    parsed = [(provenance.parse(item.statement), item) for item in found]
-    _agreed(requirement, [(made.finished_at, made.dependencies, item) for made, item in parsed], times)
-    return found  # all of them, because the data sets are those that any of them names
-
-
-def _check_signature(requirement: Requirement, evidence: EvidenceSet, times: _Times) -> list[Evidence]:
-    parsed = [(signature_predicate.parse(item.statement), item) for item in _candidates(requirement, evidence)]
-    return _agreed(requirement, [(signed.signed_at, signed.kind, item) for signed, item in parsed], times)
-
-
-def _check_approval(requirement: Requirement, evidence: EvidenceSet, times: _Times) -> list[Evidence]:
-    latest: dict[str, tuple[approval_predicate.Approval, Evidence]] = {}
-    rejected = approval_predicate.Decision.REJECTED
-    withdrawn = _asked(requirement, evidence.withdrawn_of(requirement.evidence))
-    for item, counts in (*((i, True) for i in _candidates(requirement, evidence)), *((i, False) for i in withdrawn)):
-        approval = approval_predicate.parse(item.statement)
-        if not counts and approval.decision is not rejected:
-            continue
-        known = latest.get(approval.approver_id)
-        # Of two answers at the same moment the rejection counts.
-        rank = (approval.decided_at, approval.decision is rejected)
-        if known is None or rank > (known[0].decided_at, known[0].decision is rejected):
-            latest[approval.approver_id] = (approval, item)
-    good: list[Evidence] = []
-    stale: _No | None = None
-    for _, (approval, item) in sorted(latest.items()):
-        if approval.decision is rejected:
-            raise _No("rejected", f"{approval.approver} rejected it: {approval.reason or 'no reason given'}")
-        if approval.expires_at is not None and times.decided_at > approval.expires_at:
-            continue
-        try:
-            _check_age(requirement, approval.decided_at, times)
-        except _No as no:
-            # One person's old answer doesn't undo what enough others said; one from the future is a NO at once.
-            if no.reason.code != "evidence-stale":
-                raise
-            stale = no
-            continue
-        good.append(item)
-    if len(good) < requirement.count:
-        raise stale or _No("approvals-missing", f"{len(good)} of {requirement.count} approvals")
-    if quorum.signers(good) < quorum.needed(good):
-        raise _too_few(requirement, quorum.signers(good), quorum.needed(good))
-    return good
-
-
-_CHECKS = {
-    TEST_RESULT.slug: _check_control,
-    PROVENANCE.slug: _check_provenance,
-    SIGNATURE.slug: _check_signature,
-    APPROVAL.slug: _check_approval,
-}

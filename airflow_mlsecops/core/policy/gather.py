@@ -1,13 +1,13 @@
-"""Collect, from the store, all that a policy may ask about: the model's evidence and that of its data sets."""
+"""Collect, from the store, all that a policy may ask about: the model's evidence and that of all it was made from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from airflow_mlsecops.core.artifact import Identity
-from airflow_mlsecops.core.digest import Sha256
+from airflow_mlsecops.core.artifact import Identity, Kind
+from airflow_mlsecops.core.digest import Sha256, parse_sha256
 from airflow_mlsecops.core.errors import StatementError
 from airflow_mlsecops.core.evidence import Evidence, EvidenceSet, bound_to
 from airflow_mlsecops.core.evidence_reader import EvidenceReader
@@ -17,6 +17,23 @@ from airflow_mlsecops.core.predicates.provenance import Dependency
 from airflow_mlsecops.core.store.evidence_store import EvidenceStore
 from airflow_mlsecops.core.trust import TrustPolicy
 
+MAX_SOURCES = 1000
+"""How many artifacts a model may come from before nobody can judge it."""
+_ARTIFACTS = frozenset(kind.value for kind in Kind)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set or a model that the model was made from, directly or not."""
+
+    name: str
+    kind: str
+    digest: Sha256
+    direct: bool
+
+    def __str__(self) -> str:
+        return f"{'data set' if self.kind == Kind.DATASET else 'base model'} {self.name}"
+
 
 @dataclass(frozen=True)
 class Dossier:
@@ -24,39 +41,58 @@ class Dossier:
 
     Attributes:
         model: the model's SHA-256.
-        sets: subject -> evidence, of the model and of each data set.
-        datasets: name and SHA-256 of each data set that verified provenance names.
+        sets: subject -> evidence, of the model and of each source.
+        datasets: name and SHA-256 of each data set that verified provenance of the model itself names.
         checkpoint: the state of the log that all of it was held against, as it lies in the store; empty without one.
+        sources: every data set and model that it came from, however far back.
+        cut: whether there are more than the limit.
     """
 
     model: str
     sets: Mapping[str, EvidenceSet]
     datasets: tuple[tuple[str, Sha256], ...]
     checkpoint: bytes = b""
+    sources: tuple[Source, ...] = ()
+    cut: bool = False
 
     @property
     def verified(self) -> tuple[Evidence, ...]:
         """Every verified statement in it."""
         return tuple(item for evidence in self.sets.values() for item in evidence.verified)
 
+    @property
+    def read(self) -> tuple[Sha256, ...]:
+        """Digest of every statement that was read, whether or not it counts."""
+        found = {item.digest for item in self.verified}
+        for evidence in self.sets.values():
+            found |= {item.digest for item in evidence.withdrawn}
+            found |= {parse_sha256(item.digest) for item in evidence.refused if item.digest}
+        return tuple(sorted(found))
 
-def datasets_of(evidence: EvidenceSet) -> tuple[Dependency, ...]:
-    """The data sets that a model's verified provenance names: the union, if there are several provenance statements.
+
+def sources_of(evidence: EvidenceSet) -> tuple[Dependency, ...]:
+    """The artifacts that verified provenance names: the union, if there are several provenance statements.
 
     Provenance that was withdrawn still names them: otherwise revoking it would take a doubtful data set out of sight.
     """
     found: dict[Identity, Dependency] = {}
     for item in (*evidence.of(PROVENANCE.slug), *evidence.withdrawn_of(PROVENANCE.slug)):
         try:
-            for dataset in provenance_predicate.parse(item.statement).datasets():
-                found.setdefault(dataset.identity, dataset)
+            for source in provenance_predicate.parse(item.statement).dependencies:
+                if source.kind in _ARTIFACTS:
+                    found.setdefault(source.identity, source)
         except StatementError:
             continue  # the evaluation reads it again, and says NO
     return tuple(found[identity] for identity in sorted(found))
 
 
+def datasets_of(evidence: EvidenceSet) -> tuple[Dependency, ...]:
+    """The data sets among :func:`sources_of`."""
+    return tuple(item for item in sources_of(evidence) if item.kind == Kind.DATASET)
+
+
 def gather(store: EvidenceStore, model: Identity, trust: TrustPolicy, now: datetime, since: bytes = b"") -> Dossier:
-    """Read what the store holds about a model and its data sets, each as the kind and in the form that is meant.
+    """Read what the store holds about a model and all it came from, each as the kind and in the form that is meant.
 
     Args:
         store: the evidence.
@@ -70,15 +106,36 @@ def gather(store: EvidenceStore, model: Identity, trust: TrustPolicy, now: datet
     """
     reader = EvidenceReader.open(store, trust, now, since)
     read: dict[str, EvidenceSet] = {model.digest: reader.collect(model.digest)}
-    datasets = datasets_of(bound_to(read[model.digest], model))
-    for dataset in datasets:
-        if dataset.digest not in read:
-            read[dataset.digest] = reader.collect(dataset.digest)
+    direct = sources_of(bound_to(read[model.digest], model))
+    met, cut = _walk(reader, read, model, direct)
     completed = reader.complete(read)
     sets: dict[str, EvidenceSet] = {model.digest: bound_to(completed[model.digest], model)}
-    for dataset in datasets:
+    for source in met:
         # A digest that is named twice, as a file and as a tree, is bound to both: then nothing about it counts.
-        known = sets.get(dataset.digest) or completed[dataset.digest]
-        sets[dataset.digest] = bound_to(known, dataset.identity)
+        known = sets.get(source.digest) or completed[source.digest]
+        sets[source.digest] = bound_to(known, source.identity)
     checkpoint = reader.checkpoint.raw if reader.checkpoint is not None else b""
-    return Dossier(model.digest, sets, tuple((item.name, item.digest) for item in datasets), checkpoint)
+    near = {item.identity for item in direct}
+    sources = tuple(Source(item.name, item.kind, item.digest, item.identity in near) for item in met)
+    datasets = tuple((item.name, item.digest) for item in direct if item.kind == Kind.DATASET)
+    return Dossier(model.digest, sets, datasets, checkpoint, sources, cut)
+
+
+def _walk(
+    reader: EvidenceReader, read: dict[str, EvidenceSet], model: Identity, level: Iterable[Dependency]
+) -> tuple[list[Dependency], bool]:
+    """Follow provenance back, level by level; what was met once isn't followed again, so that a circle ends."""
+    met: dict[Identity, Dependency] = {}
+    while level:
+        further: list[Dependency] = []
+        for source in level:
+            if source.identity in met or source.identity == model:
+                continue
+            if len(met) >= MAX_SOURCES:
+                return list(met.values()), True
+            met[source.identity] = source
+            if source.digest not in read:
+                read[source.digest] = reader.collect(source.digest)
+            further += sources_of(bound_to(read[source.digest], source.identity))
+        level = further
+    return list(met.values()), False

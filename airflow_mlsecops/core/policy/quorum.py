@@ -1,12 +1,14 @@
-"""How many different signers say the same: a role can ask for several."""
+"""How many different signers say the same, and how many different people: a role can ask for several."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from airflow_mlsecops.core.evidence import Evidence
+from airflow_mlsecops.core.predicates.approval import Approval, Assurance, Decision
 
 
 def needed(items: Iterable[Evidence]) -> int:
@@ -28,3 +30,57 @@ def agreeing(said: Iterable[tuple[Hashable, Evidence]]) -> list[Evidence]:
     ordered: list[tuple[Any, Evidence]] = sorted(said, key=lambda pair: (repr(pair[0]), pair[1].digest))
     groups = [[item for _, item in group] for _, group in groupby(ordered, key=lambda pair: pair[0])]
     return max(groups, key=signers, default=[])
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one person said, as far as the evidence shows it.
+
+    Attributes:
+        names: the person's id and name; of an own key the id that the trust policy gives.
+        level: how sure that is.
+        said: the statement, read.
+        item: the statement.
+    """
+
+    names: frozenset[str]
+    level: Assurance
+    said: Approval
+    item: Evidence
+
+
+def answer(said: Approval, item: Evidence) -> Answer:
+    """Whose answer it is, and how sure that is.
+
+    A key that the trust policy gives to a person speaks for that person, whatever the statement says. It takes both for
+    ``signed``: such a key, and a statement that says so; a gate's key can claim it, and never make it so.
+    """
+    if not item.person:
+        return Answer(frozenset({said.approver_id, said.approver}), Assurance.RECORDED, said, item)
+    level = Assurance.SIGNED if said.assurance is Assurance.SIGNED else Assurance.RECORDED
+    return Answer(frozenset({item.person}), level, said, item)
+
+
+def by_person(answers: Iterable[Answer]) -> list[list[Answer]]:
+    """What each person said, the newest first; a rejection before an approval of the same moment.
+
+    Answers that share an id or a name are one person's.
+    """
+    people: list[tuple[set[str], list[Answer]]] = []
+    for each in sorted(answers, key=lambda each: each.item.digest):
+        same = [person for person in people if person[0] & each.names]
+        joined = (set(each.names).union(*(p[0] for p in same)), [each, *(a for p in same for a in p[1])])
+        people = [person for person in people if person not in same] + [joined]
+    for _, said in people:
+        said.sort(key=lambda each: (each.said.decided_at, each.said.decision is Decision.REJECTED), reverse=True)
+    return [said for _, said in people]
+
+
+def standing(said: Sequence[Answer], level: Assurance) -> Answer | None:
+    """Of one person's answers the newest approval of at least this level since that person last rejected."""
+    for each in said:
+        if each.said.decision is Decision.REJECTED:
+            return None
+        if level is Assurance.RECORDED or each.level is level:
+            return each
+    return None

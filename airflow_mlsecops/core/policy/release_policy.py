@@ -5,160 +5,203 @@ Example::
     version: 1
     name: production
     valid_for: 90d                  # how long a release may be used; no end if left out
+    groups: {risk: [alice, bob]}
     require:
       - {evidence: test-result, control: data-validation, of: datasets, verdicts: [pass, warn], max_age: 7d}
+      - {id: labels, evidence: test-result, control: label-poisoning, of: all-datasets, waivable: 30d}
       - {evidence: provenance, of: model}
       - {evidence: signature, of: model, signed_by: [pipeline]}
-      - {evidence: approval, of: model, count: 2}
+      - {evidence: approval, of: model, count: 2, level: signed, approvers: [risk], not_trainer: true}
+
+A policy can extend others, shipped ones (``mlsecops:production``) or files beside it. Everything that they ask for is
+asked for too, unless ``without`` takes it out by its id, with a reason.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
+from importlib import resources
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from airflow_mlsecops.core.config_file import brief, is_version, load_mapping, only_keys
+from airflow_mlsecops.core.canonical import canonical_json
+from airflow_mlsecops.core.config_file import MAX_BYTES, brief, is_version, load_mapping, only_keys
 from airflow_mlsecops.core.digest import Sha256, sha256_bytes
 from airflow_mlsecops.core.errors import PolicyError
-from airflow_mlsecops.core.predicates import APPROVAL, PROVENANCE, SIGNATURE, TEST_RESULT
-from airflow_mlsecops.core.report import Verdict
+from airflow_mlsecops.core.policy.requirement import Of, Requirement, names, read_age, read_requirement
 
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-_AGE = re.compile(r"([1-9][0-9]{0,5})([mhd])\Z")
-_KEYS = {"evidence", "of", "control", "verdicts", "max_age", "signed_by", "count"}
-_ASKABLE = (TEST_RESULT.slug, PROVENANCE.slug, SIGNATURE.slug, APPROVAL.slug)
+__all__ = ["Of", "ReleasePolicy", "Requirement"]
 
-
-class Of(StrEnum):
-    """What a requirement speaks of."""
-
-    MODEL = "model"
-    DATASETS = "datasets"
-
-
-@dataclass(frozen=True)
-class Requirement:
-    """One thing that must be true.
-
-    Attributes:
-        evidence: slug of the predicate: test-result, provenance, signature or approval.
-        of: the model itself, or every data set that its provenance names (at least one).
-        control: of a test-result, which control.
-        verdicts: of a test-result, which verdicts will do.
-        max_age: how old the statement may be when the gate decides.
-        signed_by: names from the trust policy, if not every signer with the role will do.
-        count: of an approval, how many different people.
-    """
-
-    evidence: str
-    of: Of
-    control: str = ""
-    verdicts: frozenset[Verdict] = frozenset({Verdict.PASS})
-    max_age: timedelta | None = None
-    signed_by: frozenset[str] = frozenset()
-    count: int = 1
-
-    def __str__(self) -> str:
-        return f"{self.control or self.evidence} of the {self.of}"
+ReadFile = Callable[[str], bytes]
+"""Reads a policy that another one names by a relative path."""
+SHIPPED = "mlsecops:"
+DEFAULTS = ("dev", "staging", "production")
+VALID_FOR = "valid_for"
+_KEYS = {"version", "name", VALID_FOR, "require", "extends", "without", "groups"}
+_MAX_DEPTH = 8
 
 
 @dataclass(frozen=True)
 class ReleasePolicy:
-    """A release policy and the digest of the file it came from."""
+    """A release policy, composed.
+
+    Attributes:
+        name: what people call it.
+        require: all that must hold, inherited things first.
+        valid_for: how long a release may be used.
+        digest: SHA-256 of the file; of a policy that extends others it covers all of them.
+        without: inherited things that were taken out: id and reason.
+    """
 
     name: str
     require: tuple[Requirement, ...]
     valid_for: timedelta | None
     digest: Sha256
+    without: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> ReleasePolicy:
+    def from_bytes(cls, data: bytes, read: ReadFile | None = None) -> ReleasePolicy:
         """Read a policy.
 
+        Args:
+            data: the file's bytes.
+            read: reads the files that it extends; without it, it may extend shipped policies only.
+
         Raises:
-            PolicyError: if it is malformed, has unknown keys, or requires nothing.
+            PolicyError: if it is malformed, has unknown keys, requires nothing, or weakens what it extends unasked.
         """
-        value = load_mapping(data, "release policy", PolicyError)
-        only_keys(value, {"version", "name", "valid_for", "require"}, "the release policy", PolicyError)
-        if not is_version(value.get("version"), 1):
+        return _compose(data, read, _MAX_DEPTH)
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> ReleasePolicy:
+        """Read the policy at a path, or a shipped one: ``mlsecops:dev``, ``:staging`` or ``:production``.
+
+        Raises:
+            PolicyError: if there is no readable one; see :meth:`from_bytes`.
+        """
+        if str(path).startswith(SHIPPED):
+            return cls.from_bytes(_shipped(str(path)))
+        folder = Path(path).parent
+        return cls.from_bytes(_read(Path(path)), lambda name: _read(folder / name))
+
+
+def _compose(data: bytes, read: ReadFile | None, depth: int) -> ReleasePolicy:
+    """The file's own requirements, and those of all that it extends: what is added to a conjunction only narrows it."""
+    value = load_mapping(data, "release policy", PolicyError)
+    only_keys(value, _KEYS, "the release policy", PolicyError)
+    if not is_version(value.get("version"), 1):
+        raise PolicyError(f"release policy of version {brief(value.get('version'))}", "this release reads version 1")
+    name = value.get("name")
+    if not isinstance(name, str) or not name:
+        raise PolicyError("the release policy has no name", "add 'name:'")
+    own = _own(value)
+    parents = [_parent(item, read, depth) for item in _extended(value)]
+    without = _without(value, parents)
+    inherited = [item for parent in parents for item in parent.require if item.id not in without or not item.id]
+    require = tuple(dict.fromkeys([*inherited, *own]))
+    if not require:
+        raise PolicyError(
+            "the release policy requires nothing", "a gate that asks for nothing would let everything through"
+        )
+    digest = sha256_bytes(data)
+    if parents:
+        digest = sha256_bytes(canonical_json({"policy": digest, "extends": [parent.digest for parent in parents]}))
+    told = tuple(dict.fromkeys([*(item for parent in parents for item in parent.without), *sorted(without.items())]))
+    return ReleasePolicy(name, require, _valid_for(value, parents, VALID_FOR in without), digest, told)
+
+
+def _own(value: dict[str, Any]) -> list[Requirement]:
+    groups, items = _groups(value), value.get("require")
+    if not isinstance(items, list) or not (items or "extends" in value):
+        if "require" not in value and "extends" in value:
+            return []
+        raise PolicyError(
+            "the release policy requires nothing", "a gate that asks for nothing would let everything through"
+        )
+    own = [read_requirement(item, groups) for item in items]
+    if len(set(own)) != len(own):
+        raise PolicyError("a requirement stands twice in the release policy", "remove one of them")
+    ids = [item.id for item in own if item.id]
+    if len(set(ids)) != len(ids) or VALID_FOR in ids:
+        raise PolicyError(f"an id stands twice, or is {VALID_FOR}", "give each requirement an id of its own")
+    return own
+
+
+def _groups(value: dict[str, Any]) -> dict[str, frozenset[str]]:
+    groups = value.get("groups", {})
+    if not isinstance(groups, dict) or ("groups" in value and not groups):
+        raise PolicyError(f"groups {brief(groups)}", "write {risk: [alice, bob]}, or leave it out")
+    if not all(isinstance(name, str) and name for name in groups):
+        raise PolicyError(f"groups {brief(groups)}", "a group's name is a text")
+    return {name: names(groups, name) for name in groups}
+
+
+def _extended(value: dict[str, Any]) -> list[str]:
+    if "extends" not in value:
+        return []
+    found = value["extends"]
+    listed = [found] if isinstance(found, str) else found
+    if not isinstance(listed, list) or not listed or not all(isinstance(item, str) and item for item in listed):
+        raise PolicyError(f"extends {brief(found)}", f"write {SHIPPED}production, or a file beside this one")
+    if len(set(listed)) != len(listed):
+        raise PolicyError("extends: a policy stands twice", "remove one of them")
+    return list(listed)
+
+
+def _parent(item: str, read: ReadFile | None, depth: int) -> ReleasePolicy:
+    if depth == 0:
+        raise PolicyError(f"policies extend each other more than {_MAX_DEPTH} deep", "look for a circle")
+    if item.startswith(SHIPPED):
+        return _compose(_shipped(item), None, depth - 1)
+    path = PurePosixPath(item)
+    if path.is_absolute() or ".." in path.parts or "\\" in item or ":" in item or "\x00" in item:
+        raise PolicyError(f"extends {brief(item)}, which is no relative path", "put the file beside this one")
+    if read is None:
+        raise PolicyError(f"extends {brief(item)}, and there is no folder to read it from", "give the policy as a file")
+    folder = path.parent
+    return _compose(read(item), lambda name: read(str(folder / name)), depth - 1)
+
+
+def _without(value: dict[str, Any], parents: list[ReleasePolicy]) -> dict[str, str]:
+    found = value.get("without", {})
+    if not isinstance(found, dict) or ("without" in value and not found):
+        raise PolicyError(f"without {brief(found)}", "write {ID: why}, or leave it out")
+    known = {item.id for parent in parents for item in parent.require if item.id} | {VALID_FOR}
+    for identifier, reason in found.items():
+        if identifier not in known:
             raise PolicyError(
-                f"release policy of version {brief(value.get('version'))}", "this release reads version 1"
+                f"without {brief(identifier)}, which nothing that it extends has", f"known: {sorted(known)}"
             )
-        name, items = value.get("name"), value.get("require")
-        if not isinstance(name, str) or not name:
-            raise PolicyError("the release policy has no name", "add 'name:'")
-        if not isinstance(items, list) or not items:
-            raise PolicyError(
-                "the release policy requires nothing", "a gate that asks for nothing would let everything through"
-            )
-        require = tuple(_requirement(item) for item in items)
-        if len(set(require)) != len(require):
-            raise PolicyError("a requirement stands twice in the release policy", "remove one of them")
-        return cls(name, require, _age(value, "valid_for"), sha256_bytes(data))
+        if not isinstance(reason, str) or not reason.strip():
+            raise PolicyError(f"without {identifier}: no reason", "say why: people will ask")
+    return dict(found)
 
 
-def _requirement(item: Any) -> Requirement:
-    if not isinstance(item, dict):
-        raise PolicyError(f"expected a requirement such as {{evidence: signature, of: model}}, got {brief(item)}")
-    only_keys(item, _KEYS, "a requirement", PolicyError)
-    evidence, of = item.get("evidence"), item.get("of")
-    if evidence not in _ASKABLE:
-        raise PolicyError(f"requirement for unknown evidence {brief(evidence)}", f"known: {', '.join(_ASKABLE)}")
-    if of not in tuple(Of):
-        raise PolicyError(f"requirement of {brief(of)}", "write 'of: model' or 'of: datasets'")
-    control = item.get("control", "")
-    if not isinstance(control, str) or (evidence == TEST_RESULT.slug) != bool(control):
+def _valid_for(value: Mapping[str, Any], parents: list[ReleasePolicy], free: bool) -> timedelta | None:
+    own = read_age(value, VALID_FOR)
+    limits = [] if free else [parent.valid_for for parent in parents if parent.valid_for is not None]
+    if own is not None and any(own > limit for limit in limits):
         raise PolicyError(
-            f"'control' belongs to test-result, and test-result needs it; got {brief(control)} with {evidence}"
+            f"{VALID_FOR} is longer than what this policy extends allows", f"say why: 'without: {{{VALID_FOR}: …}}'"
         )
-    if evidence != TEST_RESULT.slug and "verdicts" in item:
-        raise PolicyError(f"'verdicts' belongs to test-result, not to {evidence}")
-    if evidence != APPROVAL.slug and "count" in item:
-        raise PolicyError(f"'count' belongs to approval, not to {evidence}")
-    return Requirement(
-        evidence=evidence,
-        of=Of(of),
-        control=control,
-        verdicts=_verdicts(item.get("verdicts", [Verdict.PASS.value])),
-        max_age=_age(item, "max_age"),
-        signed_by=_names(item),
-        count=_count(item.get("count", 1)),
-    )
+    return min([*limits, *([own] if own is not None else [])], default=None)
 
 
-def _verdicts(value: Any) -> frozenset[Verdict]:
-    allowed = (Verdict.PASS.value, Verdict.WARN.value)
-    if not isinstance(value, list) or not value or any(item not in allowed for item in value):
+def _shipped(name: str) -> bytes:
+    word = name.removeprefix(SHIPPED)
+    if word not in DEFAULTS:
         raise PolicyError(
-            f"verdicts {brief(value)}", "give a list of 'pass' and 'warn'; a failed control never releases anything"
+            f"no policy {brief(name)} is shipped", f"there are {', '.join(SHIPPED + x for x in DEFAULTS)}"
         )
-    return frozenset(Verdict(item) for item in value)
+    return (resources.files("airflow_mlsecops.core.policy") / "defaults" / f"{word}.yaml").read_bytes()
 
 
-def _names(item: dict[str, Any]) -> frozenset[str]:
-    if "signed_by" not in item:
-        return frozenset()
-    value = item["signed_by"]
-    if not isinstance(value, list) or not value or not all(isinstance(item, str) and item for item in value):
-        raise PolicyError(
-            f"signed_by {brief(value)}", "give a list of signers' names from the trust policy, or leave it out"
-        )
-    return frozenset(value)
-
-
-def _count(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise PolicyError(f"count {brief(value)}", "give a whole number from 1 on")
-    return value
-
-
-def _age(item: dict[str, Any], key: str) -> timedelta | None:
-    if key not in item:
-        return None
-    match = _AGE.match(item[key]) if isinstance(item[key], str) else None
-    if match is None:
-        raise PolicyError(f"{key} {brief(item[key])}", "write 90m, 24h or 7d")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise PolicyError(f"the release policy {path} can't be read: {why}", "check the path") from error

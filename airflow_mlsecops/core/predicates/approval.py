@@ -25,9 +25,13 @@ class Decision(StrEnum):
 
 
 class Assurance(StrEnum):
-    """How sure the identity is: ``recorded`` says no more than "the orchestrator says it was this person"."""
+    """How sure the identity is.
+
+    ``recorded`` says no more than "the orchestrator says it was this person"; ``signed`` is the person's own signature.
+    """
 
     RECORDED = "recorded"
+    SIGNED = "signed"
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ def parse(statement: Statement) -> Approval:
         raise StatementError(f"expected {APPROVAL.uri}, got {statement.predicate_type}")
     value = statement.predicate
     try:
-        decision, assurance = Decision(text(value, "decision")), Assurance(text(value, "assurance"))
+        decision, assurance = Decision(text(value, "decision")), Assurance(value.get("assurance", Assurance.RECORDED))
     except ValueError as error:
         raise StatementError(f"unknown decision or assurance: {error}") from error
     person = mapping(value, "approver")

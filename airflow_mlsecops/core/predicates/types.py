@@ -30,8 +30,9 @@ APPROVAL = PredicateType(f"{OURS}/approval/v1", "approval", "approve")
 VERIFICATION_SUMMARY = PredicateType("https://slsa.dev/verification_summary/v1", "verification-summary", "gate")
 REVOCATION = PredicateType(f"{OURS}/revocation/v1", "revocation", "revoke")
 BOM = PredicateType("https://cyclonedx.org/bom", "bom", "describe")
+WAIVER = PredicateType(f"{OURS}/waiver/v1", "waiver", "waiver")
 
-_ALL = (TEST_RESULT, PROVENANCE, SIGNATURE, APPROVAL, VERIFICATION_SUMMARY, REVOCATION, BOM)
+_ALL = (TEST_RESULT, PROVENANCE, SIGNATURE, APPROVAL, VERIFICATION_SUMMARY, REVOCATION, BOM, WAIVER)
 _BY_URI = {item.uri: item for item in _ALL}
 _BY_SLUG = {item.slug: item for item in _ALL}
 ROLES = frozenset(item.role for item in _ALL)

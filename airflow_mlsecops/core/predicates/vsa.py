@@ -21,6 +21,8 @@ from airflow_mlsecops.core.statement import Statement
 
 VERIFIER = f"{OURS}/release-gate/v1"
 GATE = f"{OURS}/gate-run/v1"
+MAX_READ = 20_000
+"""How many digests of what was read stand in the statement; 1.3 MB."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ def build(
     evidence: Sequence[str],
     reasons: Sequence[str],
     run: Mapping[str, Any],
+    read: Sequence[str] = (),
+    waived: Sequence[str] = (),
 ) -> Statement:
     """The statement that a gate said YES or NO.
 
@@ -58,6 +62,8 @@ def build(
         evidence: digest of every bundle that counted.
         reasons: why not, one sentence each; empty on YES.
         run: which orchestrator's task decided.
+        read: digest of every bundle that was read, whether or not it counted.
+        waived: what doesn't hold and is excused by a waiver for now, one sentence each.
     """
     return Statement.build(
         [artifact],
@@ -76,6 +82,9 @@ def build(
             GATE: {
                 "trustPolicy": {"digest": {"sha256": trust_digest}},
                 "reasons": list(reasons)[:100],
+                "waived": list(waived)[:100],
+                "read": sorted(read)[:MAX_READ],
+                "readTotal": len(read),
                 "run": dict(run),
             },
         },

@@ -1,0 +1,94 @@
+"""Whether enough people approved, sure enough who they are, and none of them made it."""
+
+from __future__ import annotations
+
+from airflow_mlsecops.core.errors import StatementError
+from airflow_mlsecops.core.evidence import Evidence, EvidenceSet
+from airflow_mlsecops.core.policy import quorum
+from airflow_mlsecops.core.policy.checking import No, Times, asked, candidates, check_age, too_few
+from airflow_mlsecops.core.policy.gather import Dossier
+from airflow_mlsecops.core.policy.quorum import Answer
+from airflow_mlsecops.core.policy.requirement import Requirement
+from airflow_mlsecops.core.predicates import APPROVAL, PROVENANCE, SIGNATURE
+from airflow_mlsecops.core.predicates import approval as approval_predicate
+from airflow_mlsecops.core.statement import Statement
+
+_REJECTED = approval_predicate.Decision.REJECTED
+
+
+def check_approval(requirement: Requirement, evidence: EvidenceSet, dossier: Dossier, times: Times) -> list[Evidence]:
+    """Count people.
+
+    1. Nobody's newest answer is a rejection, whoever that is and however sure; also one that was withdrawn.
+    2. Only those count whom the policy names, and not those who made the model, if it says so.
+    3. Each needs an approval of the asked level that hasn't expired and isn't too old.
+    4. There are enough of them, recorded by enough different signers.
+    """
+    said = [_read(item) for item in candidates(requirement, evidence)]
+    withdrawn = map(_read, asked(requirement, evidence.withdrawn_of(APPROVAL.slug)))
+    said += [answer for answer in withdrawn if answer.said.decision is _REJECTED]
+    makers = _makers(evidence) if requirement.not_trainer else frozenset()
+    good: list[Evidence] = []
+    stale: No | None = None
+    low = made_it = False
+    for answers in quorum.by_person(said):
+        newest = answers[0].said
+        # 1.
+        if newest.decision is _REJECTED:
+            raise No("rejected", f"{newest.approver} rejected it: {newest.reason or 'no reason given'}")
+        # 2.
+        names = frozenset().union(*(answer.names for answer in answers))
+        made_it = made_it or bool(names & makers)
+        if names & makers or (requirement.approvers and not names & requirement.approvers):
+            continue
+        # 3.
+        answer = quorum.standing(answers, requirement.level)
+        low = low or answer is None
+        if answer is None or (answer.said.expires_at is not None and times.decided_at > answer.said.expires_at):
+            continue
+        try:
+            check_age(requirement, answer.said.decided_at, times)
+        except No as no:
+            # One person's old answer doesn't undo what enough others said; one from the future is a NO at once.
+            if no.reason.code != "evidence-stale":
+                raise
+            stale = no
+            continue
+        good.append(answer.item)
+    # 4.
+    if len(good) < requirement.count:
+        why = f"; who made the model doesn't count ({', '.join(sorted(makers))})" if made_it else ""
+        why += f"; some are only recorded, not {requirement.level.value} by the person" if low else ""
+        raise stale or No("approvals-missing", f"{len(good)} of {requirement.count} approvals{why}")
+    if quorum.signers(good) < quorum.needed(good):
+        raise too_few(requirement, quorum.signers(good), quorum.needed(good))
+    return good
+
+
+def _read(item: Evidence) -> Answer:
+    return quorum.answer(approval_predicate.parse(item.statement), item)
+
+
+def _makers(evidence: EvidenceSet) -> frozenset[str]:
+    """Who triggered the run that made or signed it, and whose key or identity signed it; nobody known is a NO.
+
+    What was withdrawn still names them: a revocation doesn't make a trainer somebody else.
+    """
+    made = [*evidence.of(PROVENANCE.slug), *evidence.withdrawn_of(PROVENANCE.slug)]
+    signed = [*evidence.of(SIGNATURE.slug), *evidence.withdrawn_of(SIGNATURE.slug)]
+    trainers = [_triggered_by(item.statement, "buildDefinition", "internalParameters") for item in made]
+    if not trainers or not all(trainers):
+        raise No(
+            "trainer-unknown", "no provenance says who triggered the training, so nobody can be told apart from them"
+        )
+    signers = {name for item in signed for name in (item.signer, item.person, _triggered_by(item.statement, "run"))}
+    return frozenset(trainers) | frozenset(signers - {""})
+
+
+def _triggered_by(statement: Statement, *path: str) -> str:
+    value: object = statement.predicate
+    for key in (*path, "triggered_by"):
+        value = value.get(key) if isinstance(value, dict) else None
+    if value is not None and not isinstance(value, str):
+        raise StatementError("triggered_by is no text")
+    return value or ""
