@@ -23,7 +23,6 @@ from typing import Any
 
 from airflow_mlsecops.core.artifact import Kind
 from airflow_mlsecops.core.clock import utcnow
-from airflow_mlsecops.core.errors import PolicyError
 from airflow_mlsecops.core.loading import refuse
 from airflow_mlsecops.core.policy import ReleasePolicy
 from airflow_mlsecops.core.predicates import provenance
@@ -85,18 +84,11 @@ def verified_copy(
     default = Kind.DATASET if policy is None else Kind.MODEL
     artifact = resolve_artifact(reference, hook, kind=kind or default, keep=policy is None)
     if policy is not None:
-        refuse(verify_release(artifact, hook.store, hook.trust, _read_policy(policy), utcnow()))
+        refuse(verify_release(artifact, hook.store, hook.trust, ReleasePolicy.from_file(policy), utcnow()))
         log.info("Verified %s: released under %s", artifact, policy)
     with hook.verified_copy(artifact) as path:
         log.info("Verified %s: the bytes are the pinned ones", artifact)
         yield path
-
-
-def _read_policy(path: str) -> ReleasePolicy:
-    try:
-        return ReleasePolicy.from_bytes(Path(path).read_bytes())
-    except OSError as error:
-        raise PolicyError(f"the release policy {path} can't be read: {error.strerror}", "check the path") from error
 
 
 def attest(

@@ -24,8 +24,11 @@ from airflow_mlsecops.cli import (
     oms_sign,
     oms_verify,
     pin,
+    policy_explain,
+    policy_test,
     revoke,
     verify,
+    waive,
 )
 from airflow_mlsecops.cli.arguments import (
     PROGRAM,
@@ -56,12 +59,16 @@ COMMANDS: tuple[Command, ...] = (
     log_prove.COMMAND,
     log_reindex.COMMAND,
     *revoke.COMMANDS,
+    policy_explain.COMMAND,
+    policy_test.COMMAND,
+    waive.COMMAND,
     keygen.COMMAND,
 )
 GROUPS = {
     "evidence": "look at what an evidence store holds",
     "oms": "sign a model as model_signing does, and verify such signatures",
     "log": "verify the evidence log, and prove what it holds",
+    "policy": "explain a release policy, and try it on example evidence",
     "revoke": "withdraw an artifact, a piece of evidence or a key; it can't be taken back",
 }
 _ABOUT = "Pin, verify and explain datasets and models by signed evidence. Works without Airflow."

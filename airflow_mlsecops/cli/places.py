@@ -23,6 +23,7 @@ DIGEST = re.compile(r"(sha256:)?[0-9a-f]{64}\Z")
 _DOCUMENTS: dict[str, tuple[str, type[MlsecopsError]]] = {
     "trust": ("trust policy", TrustError),
     "policy": ("release policy", PolicyError),
+    "cases": ("file of cases", PolicyError),
     "log key": ("log's key", TrustError),
 }
 

@@ -24,10 +24,12 @@ from airflow_mlsecops.core.predicates import (
     REVOCATION,
     SIGNATURE,
     TEST_RESULT,
+    WAIVER,
     approval,
     control_run,
     revocation,
     signature,
+    waiver,
 )
 from airflow_mlsecops.core.report import Report, Verdict
 from airflow_mlsecops.core.statement import Statement
@@ -41,6 +43,7 @@ from tests.support.evidence import (
     key,
     revocation_statement,
     trust_bytes,
+    waiver_statement,
 )
 from tests.support.refused import RELEASE_POLICIES, TRUST_POLICIES, release_policy
 
@@ -64,6 +67,7 @@ def test_these_are_all() -> None:
         "release-policy-v1",
         "revocation-v1",
         "trust-policy-v1",
+        "waiver-v1",
     }
 
 
@@ -110,10 +114,12 @@ WRITTEN: dict[str, list[Statement]] = {
 WRITTEN["revocation-v1"] = [
     revocation_statement("0" * 64, target, cause) for target in revocation.Target for cause in revocation.Cause
 ]
+WRITTEN["waiver-v1"] = [waiver_statement(artifact(), "scan", NOW, NOW + timedelta(days=1))]
 PARSERS: dict[str, tuple[str, Callable[[Statement], object]]] = {
     "signature-v1": (SIGNATURE.uri, signature.parse),
     "approval-v1": (APPROVAL.uri, approval.parse),
     "revocation-v1": (REVOCATION.uri, revocation.parse),
+    "waiver-v1": (WAIVER.uri, waiver.parse),
     "control-run-v1": (TEST_RESULT.uri, control_run.parse),
 }
 
@@ -200,6 +206,14 @@ BEYOND_A_SCHEMA = {
     "same-name-twice",
     "same-key-twice",
     "same-key-in-another-spelling",
+    "id-twice",
+    "metric-without-a-value-between",
+    "metric-infinite",
+    "extends-a-file-from-nowhere",
+    "extends-that-climbs",
+    "extends-what-is-not-shipped",
+    "without-unknown",
+    "longer-than-inherited",
     "time-outside-the-years",
     "instance-unknown",
     "root-inline-that-is-none",
@@ -237,6 +251,18 @@ GOOD_RELEASE = [
         {"evidence": "test-result", "of": "model", "control": "scan", "verdicts": ["warn"]}, valid_for="90m"
     ),
     release_policy({"evidence": "approval", "of": "datasets", "count": 2, "max_age": "1d", "signed_by": ["a"]}),
+]
+GOOD_RELEASE += [
+    release_policy(
+        {"id": "a", "evidence": "test-result", "of": "sources", "control": "c", "metrics": {"m": {"min": 0, "max": 1}}},
+        {"id": "b", "evidence": "bom", "of": "base-models", "licences": ["MIT", "a WITH b"], "waivable": "3d"},
+        {"evidence": "approval", "of": "model", "level": "signed", "approvers": ["risk", "carl"], "not_trainer": True},
+        {"evidence": "signature", "of": "all-datasets", "signer_roles": ["sign"]},
+        groups={"risk": ["alice"]},
+        extends=["mlsecops:dev", "mlsecops:production"],
+        without={"licences": "ours", "valid_for": "they stay"},
+    ),
+    b"{version: 1, name: ours, extends: 'mlsecops:staging'}",
 ]
 GOOD_TRUST = [
     trust_bytes(),

@@ -19,7 +19,17 @@ from airflow_mlsecops.core.bundle import Bundle
 from airflow_mlsecops.core.digest import Sha256, sha256_bytes
 from airflow_mlsecops.core.findings import Finding, Severity
 from airflow_mlsecops.core.policy import Decision, Dossier, ReleasePolicy, evaluate, gather
-from airflow_mlsecops.core.predicates import approval, control_run, provenance, revocation, signature, vsa
+from airflow_mlsecops.core.predicates import (
+    APPROVAL,
+    approval,
+    bom,
+    control_run,
+    provenance,
+    revocation,
+    signature,
+    vsa,
+    waiver,
+)
 from airflow_mlsecops.core.report import Report, Verdict
 from airflow_mlsecops.core.signing.file_key import FileKeySigner
 from airflow_mlsecops.core.signing.keys import generate_key
@@ -35,6 +45,8 @@ ROLES: dict[str, list[str]] = {
     "approvals": ["approve"],
     "gate": ["gate"],
     "revoker": ["revoke"],
+    "waiver": ["waiver"],
+    "describer": ["describe"],
 }
 """The usual signers and what they may sign. ``stranger`` is in no trust policy."""
 
@@ -167,6 +179,24 @@ class World:
         expires = None if expires_in is None else self.ago(-expires_in)
         return self.put(approval_statement(self.model, approver, decision, self.ago(age), expires), signer)
 
+    def waive(
+        self,
+        subject: Artifact | None = None,
+        *,
+        requirement: str = "scan",
+        age: float = 1,
+        ends_in: float = 24,
+        signer: str = "waiver",
+        policy: str = "test",
+    ) -> Sha256:
+        """Somebody takes the risk of a requirement; of the model by default."""
+        statement = waiver_statement(subject or self.model, requirement, self.ago(age), self.ago(-ends_in), policy)
+        return self.put(statement, signer)
+
+    def bill(self, subject: Artifact | None = None, *, licences: Sequence[str] = ("MIT",), age: float = 1) -> Sha256:
+        """A bill of materials; of the data set by default."""
+        return self.put(bill_statement(subject or self.dataset, licences, self.ago(age)), "describer")
+
     def revoke(
         self,
         digest: str,
@@ -245,6 +275,37 @@ def approval_statement(
         expires_at=expires_at,
         run=RUN,
     )
+
+
+def waiver_statement(
+    subject: Artifact, requirement: str, waived_at: datetime, expires_at: datetime, policy: str = "test"
+) -> Statement:
+    """That somebody takes a risk."""
+    return waiver.build(
+        subject,
+        policy=policy,
+        requirement=requirement,
+        reason="mended next week",
+        by="carol",
+        waived_at=waived_at,
+        expires_at=expires_at,
+        run=RUN,
+    )
+
+
+def bill_statement(subject: Artifact, licences: Sequence[str], made_at: datetime) -> Statement:
+    """What something is made of, and under which licences it is."""
+    named = [{"license": {"name": name}} for name in licences]
+    metadata = {
+        "timestamp": made_at.isoformat(),
+        "component": {"type": "data", "name": subject.name, "licenses": named},
+    }
+    return bom.build(subject, {"bomFormat": "CycloneDX", "specVersion": "1.6", "metadata": metadata})
+
+
+def signed_approval(statement: Statement, subject: Artifact) -> Statement:
+    """The same approval, saying that the person signed it."""
+    return Statement.build([subject], APPROVAL.uri, {**statement.predicate, "assurance": "signed"})
 
 
 def revocation_statement(
