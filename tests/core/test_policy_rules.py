@@ -1,7 +1,8 @@
-"""What a release policy can ask for beyond verdicts: metrics, licences, sources, levels of approval, waivers, parents."""
+"""What a release policy can ask for beyond verdicts: metrics, licences, sources, levels, waivers, parents."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import airflow_mlsecops.core.policy
 from airflow_mlsecops.core.artifact import Artifact, Kind
 from airflow_mlsecops.core.errors import PolicyError, TrustError
 from airflow_mlsecops.core.policy import Decision, ReleasePolicy, evaluate
-from airflow_mlsecops.core.policy import gather as gather_module
 from airflow_mlsecops.core.policy.cases import try_cases
 from airflow_mlsecops.core.policy.licences import covers
 from airflow_mlsecops.core.policy.release_policy import DEFAULTS
@@ -187,7 +188,7 @@ def test_a_model_without_base_models_needs_provenance_that_says_so() -> None:
 
 
 def test_more_sources_than_the_limit_is_a_no(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gather_module, "MAX_SOURCES", 3)
+    monkeypatch.setattr(sys.modules["airflow_mlsecops.core.policy.gather"], "MAX_SOURCES", 3)
     world = World()
     world.sign()
     _far(world)
@@ -395,7 +396,7 @@ def test_policies_that_extend_each_other_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", DEFAULTS)
 def test_the_shipped_policies_say_what_their_cases_expect(name: str) -> None:
     rules = ReleasePolicy.from_file(f"mlsecops:{name}")
-    cases = Path(gather_module.__file__).parent / "defaults" / "cases" / f"{name}.yaml"
+    cases = Path(airflow_mlsecops.core.policy.__path__[0]) / "defaults" / "cases" / f"{name}.yaml"
     results = try_cases(rules, cases.read_bytes())
     assert len(results) >= 5
     assert [result.wrong for result in results if not result] == []
