@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -90,7 +91,7 @@ def literals(function: str, argument: int, *paths: Path) -> set[tuple[str, ...]]
 
 def test_reasons_are_those_that_the_core_gives() -> None:
     sources = [*(CORE / "policy").glob("*.py"), CORE / "verification.py"]
-    given = literals("Reason", 0, *sources) | literals("_No", 0, *sources)
+    given = literals("Reason", 0, *sources) | literals("No", 0, *sources)
     given = {found[-1:] for found in given}
     for name, function, place in (
         ("evidence", "Refused", 2),
@@ -152,6 +153,7 @@ def built() -> dict[str, Mapping[str, Any]]:
         evidence.control_statement(subject, "control", Verdict.WARN, evidence.NOW),
         evidence.provenance_statement(subject, [evidence.artifact("data")], evidence.NOW),
         evidence.revocation_statement(subject.digest),
+        evidence.waiver_statement(subject, "scan", evidence.NOW, evidence.NOW + timedelta(days=1)),
         signature.build(
             replace(subject, versions=sha256_bytes(b"versions")),
             signed_at=evidence.NOW,
@@ -194,6 +196,7 @@ def test_fields_of_our_predicates_and_extensions() -> None:
         "approval/v1": predicates["approval"],
         "revocation/v1": predicates["revocation"],
         "control-run/v1": predicates["test-result"][CONTROL_RUN],
+        "waiver/v1": predicates["waiver"],
         "gate-run/v1": predicates["verification-summary"][vsa.GATE],
     }
     told = {which: {words(row[0])[0] for row in rows} for which, rows in tables("fields")}

@@ -8,6 +8,7 @@ from airflow_mlsecops.core.evidence import Evidence, EvidenceSet
 from airflow_mlsecops.core.policy.approvals import check_approval
 from airflow_mlsecops.core.policy.bills import check_bill
 from airflow_mlsecops.core.policy.checking import No, Times, agreed, asked, candidates, no_evidence
+from airflow_mlsecops.core.policy.decision import Reason
 from airflow_mlsecops.core.policy.gather import Dossier
 from airflow_mlsecops.core.policy.requirement import Requirement
 from airflow_mlsecops.core.predicates import APPROVAL, BOM, PROVENANCE, SIGNATURE, TEST_RESULT, control_run, provenance
@@ -30,28 +31,29 @@ def _check_control(requirement: Requirement, evidence: EvidenceSet, dossier: Dos
         raise no_evidence(requirement, evidence)
     # 2.
     withdrawn = _results(requirement, asked(requirement, evidence.withdrawn_of(requirement.evidence)))
-    against = [result for result, _ in (*results, *withdrawn) if _why_not(requirement, result)]
-    worst_last = {verdict: rank for rank, verdict in enumerate(Verdict)}
-    worst = max(against, key=lambda result: (result.finished_at, worst_last[result.verdict]), default=None)
+    said = [(result, _why_not(requirement, result)) for result, _ in (*results, *withdrawn)]
+    against = [(result, why) for result, why in said if why is not None]
+    rank = {verdict: number for number, verdict in enumerate(Verdict)}
+    worst, why = max(against, key=lambda pair: (pair[0].finished_at, rank[pair[0].verdict]), default=(None, None))
     good = [(result, item) for result, item in results if not _why_not(requirement, result)]
     newest = max((result.finished_at for result, _ in good), default=None)
-    if worst is not None and (newest is None or worst.finished_at >= newest):
-        raise No(*_why_not(requirement, worst))
+    if worst is not None and why is not None and (newest is None or worst.finished_at >= newest):
+        raise No(why.code, why.text)
     # 3.
     since = [(result, item) for result, item in good if worst is None or result.finished_at > worst.finished_at]
     aged = [(result.finished_at, result.verdict, item) for result, item in since]
     return agreed(requirement, aged, times)
 
 
-def _why_not(requirement: Requirement, result: control_run.ControlResult) -> tuple[str, ...]:
-    """Code and sentence, if this result isn't what is asked for; empty if it is."""
+def _why_not(requirement: Requirement, result: control_run.ControlResult) -> Reason | None:
+    """Why this result isn't what is asked for; None if it is."""
     if result.verdict not in requirement.verdicts:
-        return "verdict", f"{requirement.control} said {result.verdict.value}: {result.summary}"
+        return Reason("verdict", f"{requirement.control} said {result.verdict.value}: {result.summary}")
     for limit in requirement.metrics:
         if not limit.allows(result.metrics.get(limit.name)):
             found = str(result.metrics.get(limit.name, "nothing"))[:40]
-            return "metric", f"{requirement.control} measured {limit.name} = {found}, expected {limit}"
-    return ()
+            return Reason("metric", f"{requirement.control} measured {limit.name} = {found}, expected {limit}")
+    return None
 
 
 def _results(requirement: Requirement, items: list[Evidence]) -> list[tuple[control_run.ControlResult, Evidence]]:
