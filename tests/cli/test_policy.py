@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_mlsecops.cli.main import main
+from airflow_mlsecops.core.artifact import Kind
 from airflow_mlsecops.core.clock import to_text, utcnow
 from airflow_mlsecops.core.pinning import pin
 from airflow_mlsecops.core.policy import gather
@@ -50,15 +52,12 @@ def waive(place: Path, **changes: str) -> list[str]:
         "policy": str(place / "policy.yaml"),
         "signer": f"file:{place / 'key.pem'}",
         "reason": "mended soon",
-        "until": to_text(utcnow().replace(microsecond=0)).replace("Z", "+00:00"),
         **changes,
     }
     return ["waive", str(place / "model"), *(part for name, text in options.items() for part in (f"--{name}", text))]
 
 
 def tomorrow() -> str:
-    from datetime import timedelta
-
     return to_text(utcnow() + timedelta(days=1))
 
 
@@ -85,7 +84,7 @@ def test_a_waiver_is_put_and_explain_shows_what_is_still_lacking(
     assert code == 0
     store = open_store(str(place / "store"))
     trust = TrustPolicy.from_file(place / "trust.yaml")
-    dossier = gather(store, pin(str(place / "model")).artifact.identity, trust, utcnow())
+    dossier = gather(store, pin(str(place / "model"), kind=Kind.MODEL).artifact.identity, trust, utcnow())
     assert [item.digest for item in dossier.verified if item.slug == WAIVER.slug] == [document["evidence"]]
 
     code, after = run(capsys, *explain)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from airflow_mlsecops.core.policy.cases import try_cases
 from airflow_mlsecops.core.policy.licences import covers
 from airflow_mlsecops.core.policy.release_policy import DEFAULTS
 from airflow_mlsecops.core.policy.words import demands
-from airflow_mlsecops.core.predicates import APPROVAL, control_run, provenance, signature
+from airflow_mlsecops.core.predicates import APPROVAL, control_run, provenance, signature, vsa
 from airflow_mlsecops.core.report import Report, Verdict
 from airflow_mlsecops.core.statement import Statement
+from airflow_mlsecops.core.verification import Verification, verify_release
 from airflow_mlsecops.core.waiving import waive
 from tests.support.evidence import (
     RUN,
@@ -334,6 +336,44 @@ def test_a_waiver_counts_only_for_what_it_says_and_while_it_lasts(wrong: dict[st
     world = World()
     world.waive(**wrong)
     assert codes(world.decide(WAIVABLE)) == ["evidence-missing"]
+
+
+def test_a_release_ends_with_the_waiver_that_it_rests_on() -> None:
+    world, rules = World(), policy(WAIVABLE, {"evidence": "signature", "of": "model"})
+    world.sign()
+    world.waive(ends_in=24)
+    world.release(rules)
+
+    def verified(hours: float) -> Verification:
+        at = world.now + timedelta(hours=hours)
+        return verify_release(world.model, world.store, world.trust, rules, at)
+
+    assert verified(23)
+    assert verified(23).decision.waived
+    assert [reason.code for reason in verified(24).decision.reasons] == ["evidence-missing"]
+
+
+def test_a_summary_lists_everything_that_was_read_and_what_was_waived() -> None:
+    world = World()
+    put = {world.sign(), world.waive(), world.control(world.model, control="scan", verdict=Verdict.FAIL)}
+    put |= {world.sign(signer="stranger"), world.provenance(), world.bill()}
+    decision, dossier = world.decide(WAIVABLE), world.dossier()
+    statement = vsa.build(
+        world.model,
+        passed=bool(decision),
+        verified_at=world.now,
+        policy_name="p",
+        policy_digest="0" * 64,
+        trust_digest="0" * 64,
+        evidence=decision.evidence,
+        reasons=[],
+        run=RUN,
+        read=dossier.read,
+        waived=decision.waived,
+    )
+    said = statement.predicate[vsa.GATE]
+    assert (set(said["read"]), said["readTotal"], said["waived"]) == (put, 6, list(decision.waived))
+    assert set(vsa.parse(statement).evidence) == set(decision.evidence) <= put
 
 
 def test_nobody_can_waive_what_lies_ahead_or_is_withdrawn() -> None:
