@@ -234,6 +234,16 @@ def test_a_persons_key_speaks_for_nobody_else() -> None:
     assert codes(world.decide({**APPROVED, "approvers": ["bob"]})) == ["approvals-missing"]
 
 
+def test_a_recorded_answer_lends_nobody_another_persons_name() -> None:
+    world = World(trust=OWN_KEYS)
+    _signs(world, "bob", "bob-key", age=2)
+    said = approval_statement(world.model, "bob", "approved", world.ago(9)).predicate
+    both = {**said, "approver": {"id": "alice", "name": "bob"}}
+    world.put(Statement.build([world.model], APPROVAL.uri, both), "approvals")
+    rule = {**APPROVED, "level": "signed", "approvers": ["alice"]}
+    assert codes(world.decide(rule)) == ["approvals-missing"]
+
+
 def test_a_later_recorded_rejection_takes_a_signed_approval_back() -> None:
     world, rule = World(trust=OWN_KEYS), {**APPROVED, "level": "signed"}
     _signs(world, "alice", "alice-key", age=9)
@@ -241,6 +251,23 @@ def test_a_later_recorded_rejection_takes_a_signed_approval_back() -> None:
     assert codes(world.decide(rule)) == ["rejected"]
     world.approve("alice", age=7)
     assert codes(world.decide(rule)) == ["approvals-missing"]  # what she signed was before
+
+
+def test_a_rejection_is_taken_back_by_nobody_else() -> None:
+    """Neither by somebody who is merely called like the id, nor, if it was signed, by what Airflow says."""
+    world = World(trust=OWN_KEYS)
+    world.approve("7", decision="rejected", age=9)
+    said = approval_statement(world.model, "8", "approved", world.ago(8)).predicate
+    named = {**said, "approver": {"id": "8", "name": "7"}}
+    world.put(Statement.build([world.model], APPROVAL.uri, named), "approvals")
+    assert codes(world.decide(APPROVED)) == ["rejected"]
+
+    signed = World(trust=OWN_KEYS)
+    _signs(signed, "alice", "alice-key", "rejected", age=9)
+    signed.approve("alice", age=8)
+    assert codes(signed.decide(APPROVED)) == ["rejected"]
+    _signs(signed, "alice", "alice-key", age=7)
+    assert signed.decide({**APPROVED, "level": "signed"})
 
 
 def test_whoever_triggered_or_signed_the_model_does_not_count() -> None:

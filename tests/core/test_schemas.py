@@ -288,6 +288,23 @@ def test_a_good_release_policy_is_valid(data: bytes) -> None:
     _validator("release-policy-v1").validate(yaml.load(data, Loader=_TextLoader))
 
 
+@pytest.mark.parametrize("path", sorted((CORE / "policy" / "defaults").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_shipped_release_policy_is_valid_and_names_its_schema(path: Path) -> None:
+    schema = json.loads(SCHEMAS["release-policy-v1"].read_bytes())
+    assert path.read_text().startswith(f"# yaml-language-server: $schema={schema['$id']}\n")
+    _validator("release-policy-v1").validate(yaml.load(path.read_bytes(), Loader=_TextLoader))
+
+
+def test_an_editor_can_explain_every_key_of_a_release_policy() -> None:
+    schema = json.loads(SCHEMAS["release-policy-v1"].read_bytes())
+    keys = {**schema["properties"], **schema["$defs"]["requirement"]["properties"]}
+    assert len(keys) > 20
+    for name, told in keys.items():
+        assert told["title"] and told["description"], name
+        shown = told.get("examples") or schema["$defs"].get(told.get("$ref", "").rpartition("/")[2], {}).get("examples")
+        assert shown or "items" in told, name
+
+
 @pytest.mark.parametrize("data", GOOD_TRUST)
 def test_a_good_trust_policy_is_valid(data: bytes) -> None:
     TrustPolicy.from_bytes(data)

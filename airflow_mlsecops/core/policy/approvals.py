@@ -19,32 +19,27 @@ _REJECTED = approval_predicate.Decision.REJECTED
 def check_approval(requirement: Requirement, evidence: EvidenceSet, dossier: Dossier, times: Times) -> list[Evidence]:
     """Count people.
 
-    1. Nobody's newest answer is a rejection, whoever that is and however sure; also one that was withdrawn.
+    1. No rejection stands, whoever said it and however sure that is; also one that was withdrawn.
     2. Only those count whom the policy names, and not those who made the model, if it says so.
     3. Each needs an approval of the asked level that hasn't expired and isn't too old.
     4. There are enough of them, recorded by enough different signers.
     """
-    said = [_read(item) for item in candidates(requirement, evidence)]
-    withdrawn = map(_read, asked(requirement, evidence.withdrawn_of(APPROVAL.slug)))
-    said += [answer for answer in withdrawn if answer.said.decision is _REJECTED]
+    # 1.
+    said = _unrejected(requirement, evidence)
     makers = _makers(evidence) if requirement.not_trainer else frozenset()
     good: list[Evidence] = []
     stale: No | None = None
     low = made_it = False
     for answers in quorum.by_person(said):
-        newest = answers[0].said
-        # 1.
-        if newest.decision is _REJECTED:
-            raise No("rejected", f"{newest.approver} rejected it: {newest.reason or 'no reason given'}")
         # 2.
         names = frozenset().union(*(answer.names for answer in answers))
         made_it = made_it or bool(names & makers)
-        if names & makers or (requirement.approvers and not names & requirement.approvers):
-            continue
-        # 3.
         answer = quorum.standing(answers, requirement.level)
         low = low or answer is None
-        if answer is None or (answer.said.expires_at is not None and times.decided_at > answer.said.expires_at):
+        if answer is None or names & makers or (requirement.approvers and not answer.names & requirement.approvers):
+            continue
+        # 3.
+        if answer.said.expires_at is not None and times.decided_at > answer.said.expires_at:
             continue
         try:
             check_age(requirement, answer.said.decided_at, times)
@@ -63,6 +58,15 @@ def check_approval(requirement: Requirement, evidence: EvidenceSet, dossier: Dos
     if quorum.signers(good) < quorum.needed(good):
         raise too_few(requirement, quorum.signers(good), quorum.needed(good))
     return good
+
+
+def _unrejected(requirement: Requirement, evidence: EvidenceSet) -> list[Answer]:
+    said = [_read(item) for item in candidates(requirement, evidence)]
+    withdrawn = map(_read, asked(requirement, evidence.withdrawn_of(APPROVAL.slug)))
+    said += [answer for answer in withdrawn if answer.said.decision is _REJECTED]
+    for rejection in quorum.unlifted(said):
+        raise No("rejected", f"{rejection.said.approver} rejected it: {rejection.said.reason or 'no reason given'}")
+    return said
 
 
 def _read(item: Evidence) -> Answer:

@@ -61,6 +61,29 @@ def answer(said: Approval, item: Evidence) -> Answer:
     return Answer(frozenset({item.person}), level, said, item)
 
 
+def unlifted(answers: Iterable[Answer]) -> list[Answer]:
+    """The rejections that nobody took back; the newest first.
+
+    A rejection is taken back by a later approval of the same person: by the same key, if it was signed with a person's
+    own key; otherwise by such a key of that person, or under the same id. Sharing a name alone takes nothing back.
+    """
+    said = list(answers)
+    approvals = [each for each in said if each.said.decision is Decision.APPROVED]
+    rejections = [each for each in said if each.said.decision is Decision.REJECTED]
+    standing = [each for each in rejections if not any(_lifts(approval, each) for approval in approvals)]
+    return sorted(standing, key=lambda each: (each.said.decided_at, each.item.digest), reverse=True)
+
+
+def _lifts(approval: Answer, rejection: Answer) -> bool:
+    if approval.said.decided_at <= rejection.said.decided_at:
+        return False
+    if rejection.item.person:
+        return approval.item.person == rejection.item.person
+    if approval.item.person:
+        return approval.item.person in rejection.names
+    return approval.said.approver_id == rejection.said.approver_id
+
+
 def by_person(answers: Iterable[Answer]) -> list[list[Answer]]:
     """What each person said, the newest first; a rejection before an approval of the same moment.
 
