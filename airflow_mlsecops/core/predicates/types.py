@@ -30,8 +30,10 @@ APPROVAL = PredicateType(f"{OURS}/approval/v1", "approval", "approve")
 VERIFICATION_SUMMARY = PredicateType("https://slsa.dev/verification_summary/v1", "verification-summary", "gate")
 REVOCATION = PredicateType(f"{OURS}/revocation/v1", "revocation", "revoke")
 BOM = PredicateType("https://cyclonedx.org/bom", "bom", "describe")
+PROMOTION = PredicateType(f"{OURS}/promotion/v1", "promotion", "promote")
+ALARM = PredicateType(f"{OURS}/alarm/v1", "alarm", "alarm")
 
-_ALL = (TEST_RESULT, PROVENANCE, SIGNATURE, APPROVAL, VERIFICATION_SUMMARY, REVOCATION, BOM)
+_ALL = (TEST_RESULT, PROVENANCE, SIGNATURE, APPROVAL, VERIFICATION_SUMMARY, REVOCATION, BOM, PROMOTION, ALARM)
 _BY_URI = {item.uri: item for item in _ALL}
 _BY_SLUG = {item.slug: item for item in _ALL}
 ROLES = frozenset(item.role for item in _ALL)
