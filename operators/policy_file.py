@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from airflow_mlsecops.core.errors import PolicyError
 from airflow_mlsecops.core.policy import ReleasePolicy
+from airflow_mlsecops.hooks.policy_file import read_policy as read
 from airflow_mlsecops.operators.base import require_text
 
 
@@ -18,10 +17,4 @@ def read_policy(path: Any) -> ReleasePolicy:
         PolicyError: if there is no readable policy.
     """
     require_text("policy", path)
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise PolicyError(
-            f"the release policy {path} can't be read: {error.strerror}", "check the path on the worker"
-        ) from error
-    return ReleasePolicy.from_bytes(data)
+    return read(path)

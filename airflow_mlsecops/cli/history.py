@@ -79,13 +79,14 @@ def _history_lines(history: History) -> list[Line]:
         if index in gaps:
             lines += ["", Styled(f"gap: promotion sha256:{gaps[index].missing} {gaps[index].reason}", Style.LOUD)]
         said = step.said
-        word = "" if not step.problem else "  DOESN'T COUNT: " + step.problem
-        lines += ["", f"{seconds(to_text(said.promoted_at))}  {said.release.action.value} {said.release.version} "
-                  f"to {said.release.stage}, by {step.evidence.signer}"]  # fmt: skip
+        release = said.release
+        word = f"  DOESN'T COUNT: {step.problem}" if step.problem else ""
+        when, who = seconds(to_text(said.promoted_at)), step.evidence.signer
+        lines += ["", f"{when}  {release.action.value} {release.version} to {release.stage}, by {who}"]
         if word:
             lines.append(Styled(word, Style.LOUD))
-        if said.release.reason:
-            lines.append(f"  reason    {said.release.reason}")
+        if release.reason:
+            lines.append(f"  reason    {release.reason}")
         lines.append(f"  sha256    {said.artifact.digest}")
         lines.append(f"  policy    {said.policy_name} sha256:{said.policy}")
         lines.append(f"  evidence  {step.evidence.digest}")
