@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -80,9 +80,9 @@ def test_a_released_model_is_promoted(model: Path, deployment: Deployment, polic
 
 
 @pytest.mark.parametrize("given", [{"stage": "Production"}, {"version": ""}, {"model_name": "{{ none }}"}])
-def test_names_are_checked(given: dict[str, str], model: Path, deployment: Deployment, policy: str) -> None:
+def test_names_are_checked(given: Any, model: Path, deployment: Deployment, policy: str) -> None:
     gate(model, deployment, policy)
-    assert go(model, deployment, policy, **{"retries": 3, **given}).state == "failed"
+    assert go(model, deployment, policy, retries=3, **given).state == "failed"
     assert not history(deployment).steps
 
 
@@ -132,7 +132,7 @@ def test_rollback(model: Path, deployment: Deployment, policy: str, tmp_path: Pa
 # --- what an asset event triggers -------------------------------------------------------------------------------------
 
 
-def use(events: list[Mapping[str, Any]], deployment: Deployment, policy: str, **given: Any) -> OpRun:
+def use(events: Sequence[Mapping[str, Any]], deployment: Deployment, policy: str, **given: Any) -> OpRun:
     @task(task_id="use")
     def take() -> dict[str, Any]:
         return released_model(policy=policy, **given)

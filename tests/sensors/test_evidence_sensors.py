@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from airflow_mlsecops.core.artifact import Kind
+from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.pinning import pin
+from airflow_mlsecops.core.predicates import signature
+from airflow_mlsecops.core.signing import signer_from_uri
 from airflow_mlsecops.operators.promote_model import PromoteModelOperator
 from airflow_mlsecops.operators.release_gate import ReleaseGateOperator
 from airflow_mlsecops.operators.revoke import RevokeArtifactOperator
@@ -58,13 +61,13 @@ def sign(path: Path, deployment: Deployment) -> None:
 def promote(path: Path, deployment: Deployment, policy: str, version: str) -> None:
     sign(path, deployment)
     gate = ReleaseGateOperator(task_id="gate", artifact=str(path), policy=policy)
-    given = {"model_name": "digits", "version": version, "stage": "production", "policy": policy}
+    given: Any = {"model_name": "digits", "version": version, "stage": "production", "policy": policy}
     for operator in (gate, PromoteModelOperator(task_id="promote", artifact=str(path), **given)):
         assert run(operator, deployment).state == "success"
 
 
-def evidence(path: Path, policy: str, **given: Any) -> EvidenceSensor:
-    given = {"digest": digest(path), "policy": policy, "poke_interval": 0.05, "deferrable": True, **given}
+def evidence(path: Path, policy_: str, /, **given: Any) -> EvidenceSensor:
+    given = {"digest": digest(path), "policy": policy_, "poke_interval": 0.05, "deferrable": True, **given}
     return EvidenceSensor(task_id="wait", **given)
 
 
@@ -87,7 +90,13 @@ def test_evidence_that_comes_while_the_triggerer_waits(model: Path, deployment: 
     waiting = run(evidence(model, policy), deployment)
     assert waiting.state == "deferred"
     assert "evidence-missing" in waiting.logs
-    thread = threading.Thread(target=lambda: (time.sleep(0.2), sign(model, deployment)))
+
+    def appear() -> None:
+        time.sleep(0.2)
+        statement = signature.build(pin(str(model), kind=Kind.MODEL).artifact, signed_at=utcnow(), evidence=[], run={})
+        deployment.store.put(signer_from_uri(str(deployment.key)).sign(statement))
+
+    thread = threading.Thread(target=appear)
     thread.start()
     event = waiting.trigger_event()
     thread.join()
