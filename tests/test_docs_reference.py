@@ -160,6 +160,8 @@ def built() -> dict[str, Mapping[str, Any]]:
             oms=signature.OmsReference("file:///m/model.sig", sha256_bytes(b"oms")),
             reused=signature.ReusedDigests(2, 35, sha256_bytes(b"earlier")),
         ),
+        evidence.promotion_statement(subject, previous="0" * 64, replaces="0" * 64),
+        evidence.alarm_statement(),
         evidence.approval_statement(subject, "bob", "approved", evidence.NOW, evidence.NOW),
         vsa.build(
             subject,
@@ -193,6 +195,8 @@ def test_fields_of_our_predicates_and_extensions() -> None:
         "signature/v1": predicates["signature"],
         "approval/v1": predicates["approval"],
         "revocation/v1": predicates["revocation"],
+        "promotion/v1": predicates["promotion"],
+        "alarm/v1": predicates["alarm"],
         "control-run/v1": predicates["test-result"][CONTROL_RUN],
         "gate-run/v1": predicates["verification-summary"][vsa.GATE],
     }
@@ -266,6 +270,9 @@ def test_every_operator_with_arguments_of_its_own_is_told() -> None:
         "VerifyArtifactOperator",
         "ApprovalGateOperator",
         "ReleaseGateOperator",
+        "PromoteModelOperator",
+        "EvidenceSensor",
+        "ApprovedModelSensor",
         "RevokeArtifactOperator",
         "SanitizeDatasetOperator",
         "ScanModelOperator",

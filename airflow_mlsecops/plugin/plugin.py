@@ -41,7 +41,7 @@ class LazyApp:
 
 
 class MlsecopsPlugin(AirflowPlugin):
-    """Mounts the evidence pages into Airflow's api-server, watches gates there, and lets workers observe where outputs come from."""
+    """Mounts the evidence pages into the api-server, watches gates there, and lets workers observe outputs."""
 
     name = "mlsecops"
     fastapi_apps = [{"name": "mlsecops", "app": LazyApp(), "url_prefix": URL_PREFIX}]  # noqa: RUF012 - as in the base

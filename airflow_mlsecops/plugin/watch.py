@@ -182,7 +182,7 @@ def _token(scope: Message) -> str:
         found = SimpleCookie(headers.get(b"cookie", "")).get("_token")
     except CookieError:
         return ""
-    return found.value if found else ""
+    return str(found.value) if found else ""
 
 
 async def _user(token: str) -> str:

@@ -360,7 +360,7 @@ def test_a_promotion_about_something_else_breaks_the_name(world: Releases) -> No
         [other, Release("digits", "1", "x").topic], statement.predicate_type, dict(statement.predicate)
     )
     with pytest.raises(StatementError, match="about its artifact"):
-        predicate.parse(forged)
+        predicate.check_subjects(forged, predicate.parse(forged))
     world.put(forged, "promoter")
     assert world.history().broken
     assert not world.at()

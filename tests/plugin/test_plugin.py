@@ -15,7 +15,8 @@ import pytest
 
 from airflow_mlsecops.links import evidence_url
 from airflow_mlsecops.plugin import app, pages
-from airflow_mlsecops.plugin.plugin import LazyApp, Message, Receive, Send
+from airflow_mlsecops.plugin.plugin import LazyApp
+from airflow_mlsecops.plugin.watch import Message, Receive, Send
 from tests.plugin.pages import RED, PipelineWorld
 from tests.support.airflow_server import AirflowServer
 

@@ -134,7 +134,7 @@ def parse(statement: Statement) -> Promotion:
     """Read a promotion statement.
 
     Raises:
-        StatementError: if a field is missing or of another type, or the subjects aren't those that it speaks of.
+        StatementError: if a field is missing or of another type.
     """
     if statement.predicate_type != PROMOTION.uri:
         raise StatementError(f"expected {PROMOTION.uri}, got {statement.predicate_type}")
@@ -146,8 +146,6 @@ def parse(statement: Statement) -> Promotion:
     release = Release(text(value, "name"), text(value, "version"), text(value, "stage"), action, text(value, "reason"))
     release.check()
     artifact = Artifact.from_dict(mapping(value, "artifact"))
-    if set(statement.identities) != {artifact.identity, release.topic.identity}:
-        raise StatementError("a promotion has to be about its artifact and its name, and nothing else")
     policy = mapping(value, "policy")
     return Promotion(
         release=release,
@@ -160,6 +158,16 @@ def parse(statement: Statement) -> Promotion:
         changes=mapping(value, "changes"),
         promoted_at=from_text(text(value, "promotedAt")),
     )
+
+
+def check_subjects(statement: Statement, said: Promotion) -> None:
+    """Refuse a promotion that lies where it doesn't belong.
+
+    Raises:
+        StatementError: if it is about something else than its artifact and its name.
+    """
+    if set(statement.identities) != {said.artifact.identity, said.release.topic.identity}:
+        raise StatementError("a promotion has to be about its artifact and its name, and nothing else")
 
 
 def _digests(digests: Sequence[str]) -> list[dict[str, Any]]:

@@ -147,7 +147,7 @@ def read_history(store: EvidenceStore, name: str, trust: TrustPolicy, now: datet
     evidence = reader.complete({topic.digest: reader.collect(topic.digest)})[topic.digest]
     checkpoint = reader.checkpoint.raw if reader.checkpoint is not None else b""
     # 2.
-    members, broken = _members(evidence, name, logged=trust.log is not None and trust.log.required)
+    members, broken = _members(evidence, logged=trust.log is not None and trust.log.required)
     # 3.
     walk = _walk(members, {item.digest: item.reason for item in evidence.refused}, logged=bool(checkpoint))
     if walk.forked:
@@ -159,7 +159,7 @@ def read_history(store: EvidenceStore, name: str, trust: TrustPolicy, now: datet
     return History(name, steps, tuple(walk.lost), tuple(walk.gaps), refused, (*evidence.broken, *broken), checkpoint)
 
 
-def _members(evidence: EvidenceSet, name: str, *, logged: bool) -> tuple[list[Step], list[Refused]]:
+def _members(evidence: EvidenceSet, *, logged: bool) -> tuple[list[Step], list[Refused]]:
     """What can stand in the chain: what verified, and what did and was withdrawn since."""
     why = {item.digest: item.reason for item in evidence.refused}
     found = [(item, "") for item in evidence.of(PROMOTION.slug)]
@@ -173,8 +173,7 @@ def _members(evidence: EvidenceSet, name: str, *, logged: bool) -> tuple[list[St
     for item, problem in found:
         try:
             said = promotion_predicate.parse(item.statement)
-            if said.release.name != name:
-                raise StatementError(f"it speaks of {said.release.name}")
+            promotion_predicate.check_subjects(item.statement, said)
         except StatementError as error:
             broken.append(refuse(item, evidence.subject, error.code, error.message))
             continue
