@@ -174,14 +174,15 @@ def _json(data: bytes) -> Any:
 def _token(scope: Message) -> str:
     from http.cookies import CookieError, SimpleCookie
 
-    headers = {key.lower(): value.decode("latin-1") for key, value in scope["headers"]}
+    headers: dict[bytes, str] = {key.lower(): value.decode("latin-1") for key, value in scope["headers"]}
     scheme, _, token = headers.get(b"authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return token.strip()
     try:
-        found = SimpleCookie(headers.get(b"cookie", "")).get("_token")
+        cookies: SimpleCookie = SimpleCookie(headers.get(b"cookie", ""))
     except CookieError:
         return ""
+    found = cookies.get("_token")
     return str(found.value) if found else ""
 
 
