@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_mlsecops.core.artifact import Kind
 from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.predicates.promotion import Action, Release
-from airflow_mlsecops.core.releases import promote
+from airflow_mlsecops.core.releases import Promoted, promote
 from airflow_mlsecops.hooks.outlets import tell_outlets
 from airflow_mlsecops.hooks.run_info import run_info
-from airflow_mlsecops.operators.base import MlsecopsOperator, require_text
+from airflow_mlsecops.operators.base import MlsecopsOperator, check_choice, require_text
 from airflow_mlsecops.operators.policy_file import read_policy
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class PromoteModelOperator(MlsecopsOperator):
         policy: path of the release policy that this stage asks for.
         rollback: go back to a version that stood at this stage before; needs a ``reason``.
         reason: why, for whoever reads the history.
+        mirror: ``mlflow`` to copy it to MLflow's model registry. A copy that fails is said, and undoes nothing.
 
     Example::
 
@@ -60,15 +61,18 @@ class PromoteModelOperator(MlsecopsOperator):
         policy: str,
         rollback: bool = False,
         reason: str = "",
+        mirror: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_choice("mirror", mirror, ("", "mlflow"))
         self.model_name = model_name
         self.version = version
         self.stage = stage
         self.policy = policy
         self.rollback = rollback
         self.reason = reason
+        self.mirror = mirror
 
     def work(self, hook: MlsecopsHook, context: Any) -> dict[str, Any]:
         """Resolve, hash again, verify the gate's decision, sign, read back."""
@@ -98,6 +102,19 @@ class PromoteModelOperator(MlsecopsOperator):
             "stage": self.stage,
             "changes": len(done.changes.rows),
             "evidence": done.digest,
+            **({"mirrored": self._mirrored(done)} if self.mirror else {}),
         }
         tell_outlets(context, self.outlets, reference)
         return self.end(context, reference, said_no="", on_no="fail")
+
+    def _mirrored(self, done: Promoted) -> str:
+        """MLflow's number of the version; empty if it couldn't be copied: the promotion stands either way."""
+        from airflow_mlsecops.hooks.mlflow_mirror import mirror
+
+        try:
+            number = mirror(done.promotion, done.digest)
+        except Exception as error:
+            self.log.error("It stands, and isn't copied to MLflow: %s: %s", type(error).__name__, error)
+            return ""
+        self.log.info("Copied to MLflow as version %s", number)
+        return number
