@@ -43,7 +43,7 @@ def _facet(digest: str, evidence: str, verdict: str) -> Any:
     from openlineage.client.facet_v2 import RunFacet
 
     @define
-    class EvidenceRunFacet(RunFacet):  # type: ignore[misc]  # no types where the provider isn't installed
+    class EvidenceRunFacet(RunFacet):
         """The judged bytes, the statement about them, and what it says."""
 
         artifactSha256: str  # noqa: N815 - as OpenLineage names fields
