@@ -25,12 +25,14 @@ def mirror(promotion: Promotion, evidence: str) -> str:
         Exception: whatever MLflow raises.
     """
     try:
-        from mlflow import MlflowClient
+        from mlflow import MlflowClient, get_registry_uri
     except ImportError as error:
         raise MissingExtraError(
             "the mirror needs MLflow, which isn't installed", "pip install 'airflow-mlsecops[mlflow]'"
         ) from error
-    client, release = MlflowClient(), promotion.release
+    # Without a tracking URI MLflow would make a database in the worker's current folder.
+    where = get_registry_uri()
+    client, release = MlflowClient(tracking_uri=where, registry_uri=where), promotion.release
     if not client.search_registered_models(filter_string=f"name = '{release.name}'"):
         client.create_registered_model(release.name)
     number = _number(client, promotion)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -72,11 +73,10 @@ def test_mlflow(
 ) -> None:
     mlflow = pytest.importorskip("mlflow", reason="mlflow-skinny isn't installed: the mirror is NOT TESTED")
     monkeypatch.setenv("MLFLOW_REGISTRY_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     gate(model, deployment, policy)
     done = [promote(model, deployment, policy, stage) for stage in ("staging", "production")]
     assert [run.xcoms["return_value"]["mirrored"] for run in done] == ["1", "1"]
-    found = mlflow.MlflowClient().get_model_version_by_alias("digits", "production")
+    found = mlflow.MlflowClient(os.environ["MLFLOW_REGISTRY_URI"]).get_model_version_by_alias("digits", "production")
     reference = done[1].xcoms["return_value"]
     assert found.tags["mlsecops.version"] == "1.0"
     assert found.tags["mlsecops.sha256"] == reference["artifact"]["digest"]
@@ -91,7 +91,7 @@ def test_a_mirror_that_fails_undoes_nothing(
         monkeypatch.setitem(sys.modules, "mlflow", None)
     else:
         pytest.importorskip("mlflow", reason="mlflow-skinny isn't installed: the mirror is NOT TESTED")
-        monkeypatch.setenv("MLFLOW_REGISTRY_URI", "sqlite:////nowhere/mlflow.db")
+        monkeypatch.setenv("MLFLOW_REGISTRY_URI", f"sqlite:///{model}/mlflow.db")  # a file is in the way
     gate(model, deployment, policy)
     done = promote(model, deployment, policy)
     assert (done.state, done.xcoms["return_value"]["mirrored"]) == ("success", "")
