@@ -26,7 +26,7 @@ class WaitingSensor(BaseSensorOperator):
     template_fields: Sequence[str] = ("mlsecops_conn_id",)
     operator_extra_links = (EvidenceLink(),)
     ui_color = "#e8f0fe"
-    question: ClassVar[str]
+    question: ClassVar[str] = ""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class WaitingSensor(BaseSensorOperator):
 
     def poke(self, context: Any) -> PokeReturnValue:
         """Look once."""
-        reference = self._look()
+        reference = self.look()
         return PokeReturnValue(reference is not None, reference)
 
     def execute_complete(self, context: Any, event: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -60,13 +60,20 @@ class WaitingSensor(BaseSensorOperator):
         return self._look_or_defer()
 
     def _look_or_defer(self) -> dict[str, Any]:
-        reference = self._look()
+        reference = self.look()
         if reference is None:
-            self._defer()
+            self.log.info("Waiting in the triggerer")
+            timeout = timedelta(seconds=self.timeout) if self.timeout else None
+            self.defer(trigger=self.trigger(), method_name="execute_complete", timeout=timeout)
         assert reference is not None
         return reference
 
-    def _look(self) -> dict[str, Any] | None:
+    def look(self) -> dict[str, Any] | None:
+        """The reference that is waited for; ``None`` if it isn't so yet.
+
+        Raises:
+            AirflowFailException: if waiting can't mend it.
+        """
         from airflow_mlsecops.hooks.waiting import ask
 
         try:
@@ -83,16 +90,13 @@ class WaitingSensor(BaseSensorOperator):
             self.log.info("So it is: sha256:%s", self.pinned_digest)
         return seen.reference
 
-    def _defer(self) -> None:
+    def trigger(self) -> Any:
+        """What waits in the triggerer."""
         from airflow_mlsecops.triggers.evidence import EvidenceTrigger
 
-        self.defer(
-            trigger=EvidenceTrigger(
-                question=self.question,
-                arguments=self.arguments(),
-                mlsecops_conn_id=self.mlsecops_conn_id,
-                poke_interval=self.poke_interval,
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=self.timeout) if self.timeout else None,
+        return EvidenceTrigger(
+            question=self.question,
+            arguments=self.arguments(),
+            mlsecops_conn_id=self.mlsecops_conn_id,
+            poke_interval=self.poke_interval,
         )

@@ -19,6 +19,7 @@ from airflow_mlsecops.core.predicates.fields import digest_set, objects
 
 MAX_ROWS = 100
 """How many rows of each kind stand in a statement; ``total`` says how many there are."""
+MAX_TEXT = 300
 IMPORTS_BLOB = "imports.json"
 """What the model scan calls the list of names that loading the model needs."""
 KINDS = ("data", "verdict", "metric", "finding", "code", "package", "import")
@@ -76,9 +77,17 @@ class Changes:
             kept += [row for row in self.rows if row.kind == kind][:MAX_ROWS]
         return {
             **({"since": {"digest": {"sha256": self.since}}} if self.since else {}),
-            "rows": [{"kind": r.kind, "name": r.name, "before": r.before, "after": r.after} for r in kept],
+            "rows": [
+                {
+                    "kind": row.kind,
+                    "name": row.name[:MAX_TEXT],
+                    "before": _bounded(row.before),
+                    "after": _bounded(row.after),
+                }
+                for row in kept
+            ],
             "total": len(self.rows),
-            "unreadable": [text[:300] for text in self.unreadable[:MAX_ROWS]],
+            "unreadable": [text[:MAX_TEXT] for text in self.unreadable[:MAX_ROWS]],
         }
 
     def lines(self) -> list[str]:
@@ -194,6 +203,10 @@ def _read(facts: Facts, what: str, digest: str, blob: Blob) -> Iterable[Any]:
         facts.unreadable.append(f"{what}: expected a list")
         return ()
     return value
+
+
+def _bounded(value: Any) -> Any:
+    return value[:MAX_TEXT] if isinstance(value, str) else value
 
 
 def _short(value: Any) -> str:

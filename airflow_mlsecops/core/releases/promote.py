@@ -92,12 +92,7 @@ def promote(
     """
     release.check()
     # 1.
-    history = read_history(store, release.name, trust, now)
-    if history.broken:
-        raise PromotionRefusedError(
-            f"the promotions of {release.name} are broken: {'; '.join(item.reason for item in history.broken)}",
-            f"see `mlsecops history {release.name}`",
-        )
+    history = _whole_history(release.name, store, trust, now)
     # 2.
     _check_version(release, artifact, history)
     # 3.
@@ -125,15 +120,28 @@ def promote(
     verify_bundle(bundle, trust, now)
     # 5.
     digest = store.put(bundle)
-    again = read_history(store, release.name, trust, now)
-    stands = next((step for step in again.steps if step.evidence.digest == digest), None)
-    if again.broken or stands is None or stands.problem:
-        reasons = [item.reason for item in again.broken] or [stands.problem if stands else "somebody else was first"]
-        raise PromotionConflictError(
-            f"{release.name} {release.version} was signed, and doesn't count: {'; '.join(reasons)}",
-            f"try again; see `mlsecops history {release.name}`",
-        )
+    _check_stands(digest, release, read_history(store, release.name, trust, now))
     return Promoted(digest, promotion, changes, answer.decision.satisfied)
+
+
+def _whole_history(name: str, store: EvidenceStore, trust: TrustPolicy, now: datetime) -> History:
+    history = read_history(store, name, trust, now)
+    if history.broken:
+        why = "; ".join(item.reason for item in history.broken)
+        raise PromotionRefusedError(f"the promotions of {name} are broken: {why}", f"see `mlsecops history {name}`")
+    return history
+
+
+def _check_stands(digest: str, release: Release, history: History) -> None:
+    """Refuse what was put and isn't in the chain: somebody else was first."""
+    step = next((step for step in history.steps if step.evidence.digest == digest), None)
+    if step is not None and not step.problem and not history.broken:
+        return
+    reasons = [item.reason for item in history.broken] or [step.problem if step else "somebody else was first"]
+    raise PromotionConflictError(
+        f"{release.name} {release.version} was signed, and doesn't count: {'; '.join(reasons)}",
+        f"try again; see `mlsecops history {release.name}`",
+    )
 
 
 def _check_version(release: Release, artifact: Artifact, history: History) -> None:
