@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +33,7 @@ from airflow_mlsecops.core.releases import (
 from airflow_mlsecops.core.signing import Signer
 from airflow_mlsecops.core.statement import Statement
 from airflow_mlsecops.core.store import EvidenceStore
+from airflow_mlsecops.core.store.local import LocalBackend
 from airflow_mlsecops.core.telling import describe
 from airflow_mlsecops.core.trust import TrustPolicy
 from tests.support.evidence import ROLES, RUN, World, artifact, key, policy, trust
@@ -293,6 +296,31 @@ def test_of_two_at_once_the_first_in_the_log_counts() -> None:
     world.promote(MODELS[1], "2")  # tried again
     assert versions(world.history()) == ["1", "3", "2"]
     assert world.at()
+
+
+def test_many_at_once_end_in_one_chain(tmp_path: Path) -> None:
+    world = Releases.make(logged=True)
+    world.backend = LocalBackend(tmp_path)
+    for model in MODELS:
+        world.gate(model)
+
+    def insist(number: int) -> int:
+        for lost in range(50):
+            try:
+                world.promote(MODELS[number], str(number))
+            except PromotionConflictError:
+                continue
+            return lost
+        raise AssertionError("never came through")
+
+    with ThreadPoolExecutor(len(MODELS)) as pool:
+        lost = sum(pool.map(insist, range(len(MODELS))))
+    history = world.history()
+    assert history
+    assert sorted(versions(history)) == ["0", "1", "2", "3"]
+    assert len(history.lost) == lost
+    found = world.at()
+    assert found and found.step == history.head
 
 
 def test_of_two_at_once_without_a_log_neither_counts() -> None:
