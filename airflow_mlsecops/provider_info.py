@@ -11,6 +11,7 @@ _OPERATORS = (
     "approval_gate",
     "attest_provenance",
     "detect_label_poisoning",
+    "promote_model",
     "release_gate",
     "revoke",
     "sanitize_dataset",
@@ -19,6 +20,8 @@ _OPERATORS = (
     "validate_data",
     "verify_artifact",
 )
+_SENSORS = ("approved_model", "evidence", "signed_artifact")
+_TRIGGERS = ("evidence", "signed_artifact")
 
 
 def _text_field(label: str, description: str) -> dict[str, Any]:
@@ -46,13 +49,19 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "sensors": [
-            {"integration-name": _INTEGRATION, "python-modules": ["airflow_mlsecops.sensors.signed_artifact"]},
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": [f"airflow_mlsecops.sensors.{name}" for name in _SENSORS],
+            },
         ],
         "hooks": [
             {"integration-name": _INTEGRATION, "python-modules": ["airflow_mlsecops.hooks.mlsecops"]},
         ],
         "triggers": [
-            {"integration-name": _INTEGRATION, "python-modules": ["airflow_mlsecops.triggers.signed_artifact"]},
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": [f"airflow_mlsecops.triggers.{name}" for name in _TRIGGERS],
+            },
         ],
         "extra-links": ["airflow_mlsecops.links.EvidenceLink"],
         "config": {
@@ -68,6 +77,33 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "boolean",
                         "example": "True",
                         "default": "False",
+                    },
+                    "alarm_conn_id": {
+                        "description": (
+                            "The api-server watches who sets a gate's state by hand, clears it or writes its XCom, and "
+                            "signs it as evidence with the signer of this connection, which needs the role ``alarm``."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "mlsecops_alarms",
+                        "default": "",
+                    },
+                    "alarm_notifiers": {
+                        "description": (
+                            "Whom to tell of an alarm: a JSON list of Airflow notifiers, by class and arguments. Their "
+                            "context has ``event``, ``user``, ``detail``, ``run`` and ``evidence``."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": '[{"notifier": "acme.notifiers.Pager", "arguments": {"team": "ml"}}]',
+                        "default": "",
+                    },
+                    "alarm_operators": {
+                        "description": "Which classes of operators are watched, with commas; empty for our gates.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "ReleaseGateOperator,AcmeGateOperator",
+                        "default": "",
                     },
                 },
             }

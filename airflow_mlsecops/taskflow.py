@@ -23,19 +23,20 @@ from typing import Any
 
 from airflow_mlsecops.core.artifact import Kind
 from airflow_mlsecops.core.clock import utcnow
+from airflow_mlsecops.core.errors import ConfigurationError
 from airflow_mlsecops.core.loading import refuse
-from airflow_mlsecops.core.policy import ReleasePolicy
 from airflow_mlsecops.core.predicates import provenance
 from airflow_mlsecops.core.predicates.types import OURS
 from airflow_mlsecops.core.verification import verify_release
 from airflow_mlsecops.hooks.mlsecops import DEFAULT_CONN_ID, MlsecopsHook
+from airflow_mlsecops.hooks.policy_file import read_policy
 from airflow_mlsecops.hooks.provenance_setting import observe_provenance
 from airflow_mlsecops.hooks.references import ArtifactLike, resolve_artifact
 from airflow_mlsecops.hooks.run_info import run_info
 
 log = logging.getLogger(__name__)
 
-__all__ = ["attest", "observe_provenance", "pin", "verified_copy"]
+__all__ = ["attest", "observe_provenance", "pin", "released_model", "verified_copy"]
 
 BUILDER = f"{OURS}/airflow"
 
@@ -84,11 +85,37 @@ def verified_copy(
     default = Kind.DATASET if policy is None else Kind.MODEL
     artifact = resolve_artifact(reference, hook, kind=kind or default, keep=policy is None)
     if policy is not None:
-        refuse(verify_release(artifact, hook.store, hook.trust, ReleasePolicy.from_file(policy), utcnow()))
+        refuse(verify_release(artifact, hook.store, hook.trust, read_policy(policy), utcnow()))
         log.info("Verified %s: released under %s", artifact, policy)
     with hook.verified_copy(artifact) as path:
         log.info("Verified %s: the bytes are the pinned ones", artifact)
         yield path
+
+
+def released_model(
+    *, policy: str, model_name: str = "", stage: str = "", mlsecops_conn_id: str = DEFAULT_CONN_ID
+) -> dict[str, Any]:
+    """The reference of the model whose asset event triggered this run, verified: anybody may post an event.
+
+    Of several events the newest counts. What an event names and what isn't released raises, and is recorded as an
+    alarm if the connection's signer has the role ``alarm``.
+
+    Args:
+        policy: path of the release policy.
+        model_name: with ``stage``: the model has to be what stands there now.
+        stage: such as ``production``.
+        mlsecops_conn_id: the connection.
+
+    Raises:
+        NotVerifiedError: if no event names a model, or what it names isn't released, or doesn't stand at the stage.
+    """
+    from airflow.sdk import get_current_context
+
+    from airflow_mlsecops.hooks.events import verified_event
+
+    if bool(model_name) != bool(stage):
+        raise ConfigurationError("model_name and stage belong together", "give both, or none")
+    return verified_event(get_current_context(), read_policy(policy), model_name, stage, mlsecops_conn_id)
 
 
 def attest(

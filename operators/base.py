@@ -75,6 +75,7 @@ class MlsecopsOperator(BaseOperator):
         self.artifact_kind = Kind(artifact_kind or self.default_kind).value
         self.mlsecops_conn_id = mlsecops_conn_id
         self.pinned_digest = ""
+        self.told: dict[str, Any] = {}
 
     def execute(self, context: Any) -> dict[str, Any]:
         """Do the work; what it returns is the XCom reference."""
@@ -130,12 +131,19 @@ class MlsecopsOperator(BaseOperator):
             AirflowFailException: on a NO with ``fail``: never retried, because the bytes would be the same.
             AirflowSkipException: on a NO with ``skip``.
         """
+        self.told = dict(reference)
         context["ti"].xcom_push(key="mlsecops", value=dict(reference))
         if not said_no or on_no == "continue":
             if said_no:
                 self.log.warning("Going on although the answer is NO, as told by the Dag's author: %s", said_no)
             return dict(reference)
         raise (AirflowSkipException if on_no == "skip" else AirflowFailException)(said_no)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Asked by Airflow's OpenLineage provider, also when the task failed on a NO."""
+        from airflow_mlsecops.lineage import evidence_lineage
+
+        return evidence_lineage(self.told)
 
 
 def require_text(name: str, value: Any) -> None:

@@ -9,6 +9,7 @@ from airflow_mlsecops.core.artifact import Kind
 from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.policy import evaluate, gather
 from airflow_mlsecops.core.predicates import vsa
+from airflow_mlsecops.hooks.outlets import tell_outlets
 from airflow_mlsecops.hooks.run_info import run_info
 from airflow_mlsecops.operators.base import MlsecopsOperator, OnNo, check_choice
 from airflow_mlsecops.operators.policy_file import read_policy
@@ -75,5 +76,6 @@ class ReleaseGateOperator(MlsecopsOperator):
             "reasons": [str(reason)[:300] for reason in decision.reasons[:10]],
             "evidence": digest,
         }
+        tell_outlets(context, self.outlets, reference)
         said_no = "" if decision else f"{artifact} is not released: {'; '.join(map(str, decision.reasons))}"
         return self.end(context, reference, said_no=said_no, on_no=self.on_fail)

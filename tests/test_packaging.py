@@ -97,7 +97,7 @@ class TestProviderInfo:
                     for line in path.read_text().splitlines()
                 )
             }
-            bases = {"airflow_mlsecops.operators.base", "airflow_mlsecops.operators.control"}
+            bases = {f"airflow_mlsecops.{name}" for name in ("operators.base", "operators.control", "sensors.base")}
             assert named == offered - bases
 
 

@@ -37,8 +37,10 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--roles",
         metavar="ROLES",
-        help="what it may sign, with commas: control, control:NAME, provenance, sign, approve, gate, revoke, "
-        "describe, waiver",
+        help=(
+            "what it may sign, with commas: control, control:NAME, provenance, sign, approve, gate, revoke, describe, "
+            "waiver, promote, alarm"
+        ),
     )
 
 

@@ -11,12 +11,14 @@ from typing import Any
 
 from airflow_mlsecops import __version__
 from airflow_mlsecops.cli import (
+    alarms,
     evidence_blob,
     evidence_list,
     evidence_show,
     export,
     fetch,
     graph,
+    history,
     keygen,
     log_prove,
     log_reindex,
@@ -52,6 +54,9 @@ COMMANDS: tuple[Command, ...] = (
     evidence_show.COMMAND,
     evidence_blob.COMMAND,
     graph.COMMAND,
+    history.HISTORY,
+    history.CURRENT,
+    alarms.COMMAND,
     oms_sign.COMMAND,
     oms_verify.COMMAND,
     export.COMMAND,

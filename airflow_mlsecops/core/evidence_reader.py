@@ -122,7 +122,10 @@ class EvidenceReader:
                 evidence,
                 # A revocation counts, logged or not: whoever keeps it out of the log mustn't undo it.
                 verified=tuple(item for item in placed if item not in missing or item.slug == REVOCATION.slug),
-                withdrawn=(*evidence.withdrawn, *(item for item in missing if item.slug != REVOCATION.slug)),
+                withdrawn=(
+                    *(replace(item, place=places.get(item.digest)) for item in evidence.withdrawn),
+                    *(item for item in missing if item.slug != REVOCATION.slug),
+                ),
                 refused=(
                     *evidence.refused,
                     *(refuse(i, subject, "not-logged", reason) for i in missing if i.slug != REVOCATION.slug),

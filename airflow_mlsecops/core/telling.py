@@ -16,18 +16,22 @@ from airflow_mlsecops.core.clock import to_text
 from airflow_mlsecops.core.errors import MlsecopsError
 from airflow_mlsecops.core.policy import Reason
 from airflow_mlsecops.core.predicates import (
+    ALARM,
     APPROVAL,
     BOM,
+    PROMOTION,
     PROVENANCE,
     REVOCATION,
     SIGNATURE,
     TEST_RESULT,
     VERIFICATION_SUMMARY,
     WAIVER,
+    alarm,
     approval,
     bom,
     control_run,
     predicate_by_uri,
+    promotion,
     provenance,
     revocation,
     signature,
@@ -255,6 +259,36 @@ def _waiver(statement: Statement) -> Described:
     )
 
 
+def _promotion(statement: Statement) -> Described:
+    said = promotion.parse(statement)
+    release = said.release
+    done = "rolled back to" if release.action is promotion.Action.ROLLBACK else "promoted to"
+    return Described(
+        what="promotion",
+        verdict=release.action.value,
+        tone=Tone.PLAIN,
+        summary=f"{release.name} {release.version} to {release.stage}"
+        + (f": {release.reason}" if release.reason else ""),
+        line=f"{done} {release.stage} as {release.name} {release.version}",
+        when=said.promoted_at,
+        series=f"stage {release.name}/{release.stage}",
+        facts={"Policy": {said.policy_name: f"sha256:{said.policy}"}},
+    )
+
+
+def _alarm(statement: Statement) -> Described:
+    said = alarm.parse(statement)
+    by = said.user or "somebody unknown"
+    return Described(
+        what="alarm",
+        verdict=said.event.value,
+        tone=Tone.BAD,
+        summary=f"{by}: {said.detail}",
+        line=f"{said.event.value} by {by}",
+        when=said.seen_at,
+    )
+
+
 def gate_reasons(statement: Statement) -> tuple[Reason, ...]:
     """Why a gate said NO, as it signed it: each ``[code] sentence``."""
     reasons = _object(statement.predicate, vsa.GATE).get("reasons")
@@ -293,6 +327,8 @@ _DESCRIBERS: dict[str, Callable[[Statement], Described]] = {
     REVOCATION.uri: _revocation,
     BOM.uri: _bom,
     WAIVER.uri: _waiver,
+    PROMOTION.uri: _promotion,
+    ALARM.uri: _alarm,
 }
 _RUN_PLACES = {
     TEST_RESULT.uri: (control_run.CONTROL_RUN, "run"),
@@ -302,5 +338,7 @@ _RUN_PLACES = {
     VERIFICATION_SUMMARY.uri: (vsa.GATE, "run"),
     REVOCATION.uri: ("run",),
     WAIVER.uri: ("run",),
+    PROMOTION.uri: ("run",),
+    ALARM.uri: ("run",),
 }
 """Where each predicate keeps the run that it is from."""

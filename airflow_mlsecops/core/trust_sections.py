@@ -15,7 +15,7 @@ from airflow_mlsecops.core.clock import to_text
 from airflow_mlsecops.core.config_file import MAX_BYTES, brief, only_keys
 from airflow_mlsecops.core.digest import parse_sha256, sha256_bytes
 from airflow_mlsecops.core.errors import StatementError, TrustError
-from airflow_mlsecops.core.predicates import REVOCATION
+from airflow_mlsecops.core.predicates import ALARM, PROMOTION, REVOCATION
 from airflow_mlsecops.core.predicates.revocation import Cause, identity_digest
 from airflow_mlsecops.core.trust_signer import TrustedSigner, is_role, read_identity, read_moment
 
@@ -158,6 +158,10 @@ def _whom(item: dict[str, Any], by_name: Mapping[str, str]) -> str:
         raise TrustError(f"revoked: key: {error.message}", "give the key's hint") from error
 
 
+_ALONE = frozenset({REVOCATION.role, PROMOTION.role, ALARM.role})
+"""Roles whose statements count one by one."""
+
+
 def read_thresholds(value: Any, signers: Mapping[str, TrustedSigner]) -> dict[str, int]:
     """The section ``thresholds:``; role -> how many different signers have to say the same.
 
@@ -167,8 +171,10 @@ def read_thresholds(value: Any, signers: Mapping[str, TrustedSigner]) -> dict[st
     if not isinstance(value, dict) or not value:
         raise TrustError(f"thresholds: expected a mapping of roles to numbers, got {brief(value)}")
     for role, count in value.items():
-        if not isinstance(role, str) or not is_role(role) or role == REVOCATION.role:
-            raise TrustError(f"thresholds: {brief(role)} takes none", "one revocation counts at once; see the roles")
+        if not isinstance(role, str) or not is_role(role) or role in _ALONE:
+            raise TrustError(
+                f"thresholds: {brief(role)} takes none", "one such statement counts at once; see the roles"
+            )
         if type(count) is not int or count < 1:
             raise TrustError(f"thresholds: {role}: {brief(count)}", "give a whole number from 1 on")
         able = [signer for signer in signers.values() if {role, role.partition(":")[0]} & signer.roles]

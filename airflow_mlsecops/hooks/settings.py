@@ -20,7 +20,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EMBEDDED_LOG = "embedded.mlsecops/evidence"
-EMBEDDED_ROLES = ("control", "provenance", "sign", "approve", "gate", "revoke", "describe", "waiver")
+EMBEDDED_ROLES = (
+    "control",
+    "provenance",
+    "sign",
+    "approve",
+    "gate",
+    "revoke",
+    "describe",
+    "waiver",
+    "promote",
+    "alarm",
+)
 
 
 @dataclass(frozen=True)

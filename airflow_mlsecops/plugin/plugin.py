@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
 from airflow_mlsecops.listeners import provenance as provenance_listener
+from airflow_mlsecops.plugin.watch import AsgiApp, GateWatch, Message, Receive, Send
 
 URL_PREFIX = "/mlsecops"
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-AsgiApp = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class LazyApp:
@@ -47,8 +41,9 @@ class LazyApp:
 
 
 class MlsecopsPlugin(AirflowPlugin):
-    """Mounts the evidence pages into Airflow's api-server, and lets workers observe where outputs come from."""
+    """Mounts the evidence pages into the api-server, watches gates there, and lets workers observe outputs."""
 
     name = "mlsecops"
     fastapi_apps = [{"name": "mlsecops", "app": LazyApp(), "url_prefix": URL_PREFIX}]  # noqa: RUF012 - as in the base
+    fastapi_root_middlewares = [{"name": "mlsecops gate watch", "middleware": GateWatch}]  # noqa: RUF012 - as in the base
     listeners = [provenance_listener]  # noqa: RUF012 - as in the base

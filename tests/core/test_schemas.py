@@ -20,13 +20,17 @@ from airflow_mlsecops.core.errors import StatementError
 from airflow_mlsecops.core.findings import Finding, Severity
 from airflow_mlsecops.core.policy import ReleasePolicy
 from airflow_mlsecops.core.predicates import (
+    ALARM,
     APPROVAL,
+    PROMOTION,
     REVOCATION,
     SIGNATURE,
     TEST_RESULT,
     WAIVER,
+    alarm,
     approval,
     control_run,
+    promotion,
     revocation,
     signature,
     waiver,
@@ -37,10 +41,12 @@ from airflow_mlsecops.core.trust import TrustPolicy
 from tests.support.evidence import (
     NOW,
     RUN,
+    alarm_statement,
     approval_statement,
     artifact,
     control_statement,
     key,
+    promotion_statement,
     revocation_statement,
     trust_bytes,
     waiver_statement,
@@ -61,6 +67,8 @@ def _validator(name: str) -> jsonschema.Draft202012Validator:
 
 def test_these_are_all() -> None:
     assert set(SCHEMAS) == {
+        "alarm-v1",
+        "promotion-v1",
         "signature-v1",
         "approval-v1",
         "control-run-v1",
@@ -115,9 +123,16 @@ WRITTEN["revocation-v1"] = [
     revocation_statement("0" * 64, target, cause) for target in revocation.Target for cause in revocation.Cause
 ]
 WRITTEN["waiver-v1"] = [waiver_statement(artifact(), "scan", NOW, NOW + timedelta(days=1))]
+WRITTEN["promotion-v1"] = [
+    promotion_statement(artifact(), previous="0" * 64, replaces="1" * 64),
+    promotion_statement(TREE),
+]
+WRITTEN["alarm-v1"] = [alarm_statement()]
 PARSERS: dict[str, tuple[str, Callable[[Statement], object]]] = {
     "signature-v1": (SIGNATURE.uri, signature.parse),
     "approval-v1": (APPROVAL.uri, approval.parse),
+    "alarm-v1": (ALARM.uri, alarm.parse),
+    "promotion-v1": (PROMOTION.uri, promotion.parse),
     "revocation-v1": (REVOCATION.uri, revocation.parse),
     "waiver-v1": (WAIVER.uri, waiver.parse),
     "control-run-v1": (TEST_RESULT.uri, control_run.parse),

@@ -15,7 +15,8 @@ import pytest
 
 from airflow_mlsecops.links import evidence_url
 from airflow_mlsecops.plugin import app, pages
-from airflow_mlsecops.plugin.plugin import LazyApp, Message, Receive, Send
+from airflow_mlsecops.plugin.plugin import LazyApp
+from airflow_mlsecops.plugin.watch import Message, Receive, Send
 from tests.plugin.pages import RED, PipelineWorld
 from tests.support.airflow_server import AirflowServer
 
@@ -48,7 +49,12 @@ def test_loading_it_costs_a_worker_next_to_nothing() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     # Airflow may have come across the package before, looking for providers.
-    ours = {"airflow_mlsecops", "airflow_mlsecops.plugin", "airflow_mlsecops.plugin.plugin"}
+    ours = {
+        "airflow_mlsecops",
+        "airflow_mlsecops.plugin",
+        "airflow_mlsecops.plugin.plugin",
+        "airflow_mlsecops.plugin.watch",
+    }
     listeners = {"airflow_mlsecops.listeners", "airflow_mlsecops.listeners.provenance", "airflow.listeners"}
     assert set(done.stdout.split()) <= ours | listeners | {"airflow._shared.listeners"}
 

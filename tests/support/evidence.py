@@ -21,15 +21,18 @@ from airflow_mlsecops.core.findings import Finding, Severity
 from airflow_mlsecops.core.policy import Decision, Dossier, ReleasePolicy, evaluate, gather
 from airflow_mlsecops.core.predicates import (
     APPROVAL,
+    alarm,
     approval,
     bom,
     control_run,
+    promotion,
     provenance,
     revocation,
     signature,
     vsa,
     waiver,
 )
+from airflow_mlsecops.core.releases.changes import Change, Changes
 from airflow_mlsecops.core.report import Report, Verdict
 from airflow_mlsecops.core.signing.file_key import FileKeySigner
 from airflow_mlsecops.core.signing.keys import generate_key
@@ -323,6 +326,30 @@ def revocation_statement(
         revoked_at=since,
         run=RUN,
     )
+
+
+def promotion_statement(subject: Artifact, **links: Any) -> Statement:
+    """That a version stands at a stage; ``previous`` and ``replaces`` if they are given."""
+    said = promotion.Promotion(
+        release=promotion.Release("digits", "1.0", "production", reason="better"),
+        artifact=subject,
+        previous=links.get("previous"),
+        replaces=links.get("replaces"),
+        policy_name="production",
+        policy=sha256_bytes(b"policy"),
+        evidence=(sha256_bytes(b"evidence"),),
+        changes=Changes(
+            sha256_bytes(b"before"), (Change("metric", "accuracy", 0.9, 0.95),), ("packages: gone",)
+        ).to_dict(),
+        promoted_at=NOW,
+    )
+    return promotion.build(said, RUN)
+
+
+def alarm_statement() -> Statement:
+    """That a gate's state was set by hand."""
+    run = {"orchestrator": "apache-airflow", "map_index": -1, **RUN}
+    return alarm.build(alarm.Alarm(alarm.Event.STATE_SET, "ReleaseGateOperator", "set to success", "mallory", NOW, run))
 
 
 def bundle(statement: Statement | None = None, signer: str = "pipeline") -> Bundle:

@@ -38,7 +38,7 @@ from airflow.triggers.base import TriggerEvent
 
 from tests.support import parked
 from tests.support.execution_api import ExecutionApi
-from tests.support.server_rows import HITLRow, TaskInstanceRow, connection_row, dag_run_row
+from tests.support.server_rows import HITLRow, TaskInstanceRow, asset_event_rows, connection_row, dag_run_row
 from tests.support.task_logs import TaskLogs
 from tests.support.task_process import Operator, Source, task_process
 from tests.support.worker import worker
@@ -205,6 +205,7 @@ def run_op(
     run_id: str = "manual__2026-01-02T03:04:05+00:00",
     start_date: datetime | None = None,
     bundle_version: str | None = None,
+    asset_events: Sequence[Mapping[str, Any]] = (),
 ) -> OpRun:
     """Run a task once, as a worker does: until it ends, waits or is put off.
 
@@ -223,6 +224,7 @@ def run_op(
         run_id: Id of the Dag run.
         start_date: When the run started, which is also its logical date; by default now.
         bundle_version: Version of the Dag bundle.
+        asset_events: Events that triggered the run: ``uri``, ``extra`` and maybe ``timestamp``.
     """
     task = cast(Operator, operator.operator) if isinstance(operator, XComArg) else operator  # type: ignore[attr-defined]
     if task.has_dag() and dag_id not in (None, task.dag_id):
@@ -231,7 +233,15 @@ def run_op(
     row = TaskInstanceRow(dag_id, task.task_id, run_id, map_index, try_number, max_tries=task.retries or 0)
     api = ExecutionApi(
         ti=row,
-        dag_run=dag_run_row(dag_id, run_id, run_type, start_date or datetime.now(UTC), conf, triggering_user),
+        dag_run=dag_run_row(
+            dag_id,
+            run_id,
+            run_type,
+            start_date or datetime.now(UTC),
+            conf,
+            triggering_user,
+            asset_event_rows(asset_events),
+        ),
         connections={key: connection_row(key, value) for key, value in (connections or {}).items()},
         variables={k: v if isinstance(v, str) else json.dumps(v) for k, v in (variables or {}).items()},
         assets=[

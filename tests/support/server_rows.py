@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -58,7 +58,13 @@ class HITLRow:
 
 
 def dag_run_row(
-    dag_id: str, run_id: str, run_type: str, start: datetime, conf: Mapping[str, Any] | None, user: str | None
+    dag_id: str,
+    run_id: str,
+    run_type: str,
+    start: datetime,
+    conf: Mapping[str, Any] | None,
+    user: str | None,
+    events: Sequence[Any] = (),
 ) -> dict[str, Any]:
     date = start.isoformat()
     dates = dict.fromkeys(("logical_date", "data_interval_start", "data_interval_end", "run_after", "start_date"), date)
@@ -70,9 +76,24 @@ def dag_run_row(
         "end_date": None,
         "conf": json.loads(json.dumps(conf or {})),
         "triggering_user_name": user,
-        "consumed_asset_events": [],
+        "consumed_asset_events": list(events),
         "partition_key": None,
     }
+
+
+def asset_event_rows(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Asset events as a run that they triggered has them; each stands for one that was posted by REST."""
+    sources = dict.fromkeys(("source_task_id", "source_dag_id", "source_run_id", "source_map_index"))
+    return [
+        {
+            "asset": {"name": event["uri"], "uri": event["uri"], "extra": {}},
+            "extra": event["extra"],
+            **sources,
+            "source_aliases": [],
+            "timestamp": event.get("timestamp", datetime.now(UTC)).isoformat(),
+        }
+        for event in events
+    ]
 
 
 def connection_row(conn_id: str, value: Connection | Mapping[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """Predicate types: a vetted in-toto one where there is one, ours where there is none. One file each, one table."""
 
 from airflow_mlsecops.core.predicates.types import (
+    ALARM,
     APPROVAL,
     BOM,
+    PROMOTION,
     PROVENANCE,
     REVOCATION,
     SIGNATURE,
@@ -15,8 +17,10 @@ from airflow_mlsecops.core.predicates.types import (
 )
 
 __all__ = [
+    "ALARM",
     "APPROVAL",
     "BOM",
+    "PROMOTION",
     "PROVENANCE",
     "REVOCATION",
     "SIGNATURE",

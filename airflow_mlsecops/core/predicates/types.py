@@ -31,8 +31,10 @@ VERIFICATION_SUMMARY = PredicateType("https://slsa.dev/verification_summary/v1",
 REVOCATION = PredicateType(f"{OURS}/revocation/v1", "revocation", "revoke")
 BOM = PredicateType("https://cyclonedx.org/bom", "bom", "describe")
 WAIVER = PredicateType(f"{OURS}/waiver/v1", "waiver", "waiver")
+PROMOTION = PredicateType(f"{OURS}/promotion/v1", "promotion", "promote")
+ALARM = PredicateType(f"{OURS}/alarm/v1", "alarm", "alarm")
 
-_ALL = (TEST_RESULT, PROVENANCE, SIGNATURE, APPROVAL, VERIFICATION_SUMMARY, REVOCATION, BOM, WAIVER)
+_ALL = (TEST_RESULT, PROVENANCE, SIGNATURE, APPROVAL, VERIFICATION_SUMMARY, REVOCATION, BOM, WAIVER, PROMOTION, ALARM)
 _BY_URI = {item.uri: item for item in _ALL}
 _BY_SLUG = {item.slug: item for item in _ALL}
 ROLES = frozenset(item.role for item in _ALL)
