@@ -50,6 +50,4 @@ class ProfileDatasetOperator(ControlOperator):
         """See :func:`airflow_mlsecops.core.controls.data_profile.profile_dataset`."""
         from airflow_mlsecops.core.controls.data_profile import profile_dataset
 
-        return profile_dataset(
-            artifact, path, label=self.label_column, mask=self.mask, memory_limit=self.memory_limit
-        )
+        return profile_dataset(artifact, path, label=self.label_column, mask=self.mask, memory_limit=self.memory_limit)

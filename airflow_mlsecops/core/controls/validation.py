@@ -17,6 +17,7 @@ from airflow_mlsecops.core.artifact import Artifact
 from airflow_mlsecops.core.canonical import canonical_json, jsonable
 from airflow_mlsecops.core.controls.suite import LoadedSuite, load_suite
 from airflow_mlsecops.core.findings import Finding, Severity
+from airflow_mlsecops.core.profile.baseline import Baseline, NoBaseline, described, using
 from airflow_mlsecops.core.report import Report, verdict_of
 from airflow_mlsecops.core.validation.engines import Evaluation, evaluate
 from airflow_mlsecops.core.validation.outcome import Outcome, gx_result
@@ -45,6 +46,7 @@ def validate_data(
     engine: str = "auto",
     rules: VerdictRules | None = None,
     memory_limit: str = DEFAULT_MEMORY,
+    baseline: Baseline | NoBaseline | None = None,
 ) -> Report:
     """Judge a data set by an expectation suite.
 
@@ -63,6 +65,7 @@ def validate_data(
         engine: ``auto``, ``fused`` or ``gx``; see :mod:`airflow_mlsecops.core.validation.engines`.
         rules: what has to have been seen; by default everything that wasn't seen is a NO.
         memory_limit: how much memory DuckDB may use, e.g. ``512MB``; what needs more goes to a temporary folder.
+        baseline: the verified profile that some expectations compare with, or why there is none.
 
     Raises:
         SuiteError: if the suite can't be judged by; see :func:`load_suite`.
@@ -73,14 +76,15 @@ def validate_data(
     # 1.
     loaded = load_suite(suite, allow_mostly_zero="mostly-zero" in rules.relaxed)
     # 2.
-    found = evaluate(
-        path,
-        loaded.document,
-        engine=engine,
-        memory_limit=memory_limit,
-        max_rows=MAX_ROWS,
-        allow_empty="empty-data" in rules.relaxed,
-    )
+    with using(baseline):
+        found = evaluate(
+            path,
+            loaded.document,
+            engine=engine,
+            memory_limit=memory_limit,
+            max_rows=MAX_ROWS,
+            allow_empty="empty-data" in rules.relaxed,
+        )
     items = loaded.document["expectations"]
     # 3.
     broken = [outcome for outcome in found.outcomes if not rules.holds(outcome)]
@@ -105,6 +109,7 @@ def validate_data(
             "engine": found.engine,
             "engine_why": found.why,
             "rules": rules.to_dict(),
+            **described(baseline),
         },
         tools={name: version(name) for name in _tools(found)},
         details={
@@ -168,7 +173,7 @@ def _finding(outcome: Outcome, item: Mapping[str, Any], rules: VerdictRules) -> 
         parts = [f"{key} columns: {', '.join(map(repr, names))}" for key, names in outcome.observed.items()]
         message, told = "; ".join(parts), ""
     elif outcome.observed is not None:
-        message = f"observed {str(jsonable(outcome.observed))[:100]}{condition}"
+        message = f"observed {str(jsonable(outcome.observed))[:200]}{condition}"
     elif outcome.type == "expect_column_to_exist":
         message = "the column doesn't exist, or not at its place"
     else:
@@ -215,6 +220,7 @@ def _detail(outcome: Outcome, rules: VerdictRules) -> dict[str, Any]:
         "unexpected": outcome.unexpected,
         "observed": jsonable(outcome.observed),
         "trouble": outcome.trouble,
+        **({"statistics": dict(outcome.compared.statistics)} if outcome.compared is not None else {}),
     }
 
 

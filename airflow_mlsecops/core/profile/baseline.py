@@ -33,10 +33,10 @@ class Baseline:
     """
 
     profile: Profile
-    dataset: Sha256
+    dataset: str
     name: str
     evidence: Sha256
-    blob: Sha256
+    blob: str
     signers: tuple[str, ...]
     asked: str = ""
     released: str = ""

@@ -15,7 +15,13 @@ from airflow_mlsecops.core.profile.model import BOOL, NUMBER, TEXT, ColumnProfil
 
 SHOWN = 20
 """How many categories a comparison keeps for a plot; the rest is taken together."""
-DEFAULTS: dict[str, float] = {"alpha": 0.001, "max_ks": 0.02, "max_psi": 0.1, "max_total_variation": 0.02, "max_new": 0.0}
+DEFAULTS: dict[str, float] = {
+    "alpha": 0.001,
+    "max_ks": 0.02,
+    "max_psi": 0.1,
+    "max_total_variation": 0.02,
+    "max_new": 0.0,
+}
 """What expectations ask for unless they say otherwise."""
 _NAMES = {NUMBER: "numbers", TEXT: "text", BOOL: "booleans"}
 

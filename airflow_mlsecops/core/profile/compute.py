@@ -21,7 +21,7 @@ from airflow_mlsecops.core.errors import DataError
 from airflow_mlsecops.core.profile import categories as naming
 from airflow_mlsecops.core.profile import sql
 from airflow_mlsecops.core.profile.edges import ROUNDS, finer_edges, first_edges, joined, rounded_outward
-from airflow_mlsecops.core.profile.model import BOOL, NUMBER, OTHER, TEXT, Categories, ColumnProfile, Histogram, Profile
+from airflow_mlsecops.core.profile.model import BOOL, NUMBER, OTHER, Categories, ColumnProfile, Histogram, Profile
 from airflow_mlsecops.core.validation.fused import rows_of
 from airflow_mlsecops.core.validation.source import DEFAULT_MEMORY, Column, Source, open_source
 
@@ -53,7 +53,7 @@ def profile_table(path: Path, *, label: str = "", mask: bool = False, memory_lim
     told = profile.column(label) if label else None
     if told is not None and (told.categories is None or told.categories.other_values):
         raise DataError(
-            f"the label {label!r} holds more than {naming.MAX_CATEGORIES} values, or is no text, whole number or boolean",
+            f"the label {label!r} holds more than {naming.MAX_CATEGORIES} values, or neither text nor whole numbers",
             "name the column that holds classes",
         )
     return profile
@@ -132,7 +132,9 @@ def _histograms(source: Source, columns: Sequence[Column], seen: dict[str, Any],
     return {name: joined(histogram) for name, histogram in found.items()}
 
 
-def _counted(source: Source, columns: Sequence[Column], edges: dict[str, list[float]]) -> Iterable[tuple[str, Histogram]]:
+def _counted(
+    source: Source, columns: Sequence[Column], edges: dict[str, list[float]]
+) -> Iterable[tuple[str, Histogram]]:
     for start in range(0, len(columns), AT_ONCE):
         some = columns[start : start + AT_ONCE]
         wanted = ", ".join(sql.histogram(column, edges[column.name]) for column in some)

@@ -216,9 +216,7 @@ def _categories(value: Mapping[str, Any]) -> Categories:
     counts = {_text(item["value"]): _count(item["rows"]) for item in value["counts"]}
     if len(counts) != len(value["counts"]):
         raise ValueError("a category stands twice")
-    return Categories(
-        counts, _count(value["other"]["values"]), _count(value["other"]["rows"]), _flag(value["masked"])
-    )
+    return Categories(counts, _count(value["other"]["values"]), _count(value["other"]["rows"]), _flag(value["masked"]))
 
 
 def _count(value: Any) -> int:

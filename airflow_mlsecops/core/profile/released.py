@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from airflow_mlsecops.core.artifact import Identity, Kind
-from airflow_mlsecops.core.digest import Sha256
 from airflow_mlsecops.core.errors import StatementError
 from airflow_mlsecops.core.evidence import CLOCK_SKEW, Evidence, EvidenceSet
 from airflow_mlsecops.core.evidence_reader import EvidenceReader
@@ -26,7 +25,7 @@ class Release:
     """A data set, and the released model that was trained from it."""
 
     dataset: Identity
-    model: Sha256
+    model: str
     at: datetime
 
 
@@ -35,7 +34,7 @@ def last_released(name: str, store: EvidenceStore, trust: TrustPolicy, now: date
 
     1. Of every artifact that a gate judged, the newest verified decision counts; one that said NO counts still when it
        was withdrawn.
-    2. A model that was revoked is none. Evidence that is broken in any other way is a NO: it may be that of a newer one.
+    2. A model that was revoked is none. Evidence that is broken in any other way is a NO: it may be of a newer one.
     3. Its provenance counts, and names a data set that is called so; if two are called so, none is meant.
 
     The caller still owes: that the data set itself is good; see :func:`~airflow_mlsecops.core.profile.find.profile_of`.
@@ -98,7 +97,9 @@ def _datasets(evidence: EvidenceSet, name: str) -> list[Identity]:
         try:
             said = provenance.parse(item.statement)
         except StatementError as error:
-            raise BaselineError(f"provenance {item.digest[:16]}… can't be read: {error.message}", "restore it") from error
+            raise BaselineError(
+                f"provenance {item.digest[:16]}… can't be read: {error.message}", "restore it"
+            ) from error
         if not said.failed:
             found |= {each.identity for each in said.datasets() if each.name == name}
     return sorted(each for each in found if each.kind == Kind.DATASET.value)

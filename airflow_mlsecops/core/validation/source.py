@@ -133,7 +133,7 @@ def _connect(spill: str, parts: list[Path], memory_limit: str) -> Any:
         "SET autoinstall_known_extensions = false",
         "SET autoload_known_extensions = false",
         "SET enable_progress_bar = false",
-        # Parquet's statistics leave NaN out; DuckDB 2.0.1 concludes that there is none, and takes every NaN for a value.
+        # Parquet's statistics leave NaN out, and DuckDB 2.0.1 concludes that there is none: it took NaN for a value.
         "SET disabled_optimizers = 'statistics_propagation'",
         f"SET allowed_paths = [{', '.join(literal(str(part)) for part in parts)}]",
         "SET enable_external_access = false",
