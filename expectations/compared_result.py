@@ -10,7 +10,10 @@ from airflow_mlsecops.core.profile.compare import Compared, told
 def compared_result(compared: Compared) -> dict[str, Any]:
     """From a comparison."""
     return result(
-        held=compared.held, observed=told(compared.statistics), trouble=compared.trouble, details={"compared": compared} if compared.statistics else None
+        held=compared.held,
+        observed=told(compared.statistics),
+        trouble=compared.trouble,
+        details={"compared": compared} if compared.statistics else None,
     )
 
 

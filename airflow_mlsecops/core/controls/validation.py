@@ -35,6 +35,7 @@ MAX_ROWS = 10_000
 MAX_ROWS_IN_ALL = 200_000
 TECHNIQUES = ("AML.T0020", "ML02:2023")
 """MITRE ATLAS: Poison Training Data; OWASP Machine Learning Security Top Ten 2023: Data Poisoning Attack."""
+_NOT_OF_SUITE = {"min-rows", "no-baseline"}
 _DOMAIN = {"column", "column_A", "column_B", "row_condition", "condition_parser"}
 
 
@@ -88,7 +89,11 @@ def validate_data(
     items = loaded.document["expectations"]
     # 3.
     broken = [outcome for outcome in found.outcomes if not rules.holds(outcome)]
-    told = [*_too_few(found, rules), *(_finding(outcome, items[outcome.index], rules) for outcome in broken)]
+    told = [
+        *_no_baseline(baseline),
+        *_too_few(found, rules),
+        *(_finding(outcome, items[outcome.index], rules) for outcome in broken),
+    ]
     findings = tuple(sorted(told, key=lambda finding: -finding.severity.rank))
     # 4.
     report = Report(
@@ -127,6 +132,13 @@ def validate_data(
 def _tools(found: Evaluation) -> list[str]:
     fused = ["duckdb"] if found.engine == "fused" else []
     return [*fused, "great-expectations", "pandas", "numpy", "pyarrow"]
+
+
+def _no_baseline(baseline: Baseline | NoBaseline | None) -> list[Finding]:
+    """Somebody asked for a baseline: without it nothing was compared, whatever the suite holds."""
+    if not isinstance(baseline, NoBaseline):
+        return []
+    return [Finding(f"{CONTROL}/no-baseline", Severity.CRITICAL, f"no baseline counts: {baseline.reason}")]
 
 
 def _too_few(found: Evaluation, rules: VerdictRules) -> list[Finding]:
@@ -204,7 +216,7 @@ def _summary(suite: LoadedSuite, found: Evaluation, findings: tuple[Finding, ...
     first = findings[0]
     rule = first.rule.removeprefix(f"{CONTROL}/")
     of = f" of {first.where}" if first.where else ""
-    broken = sum(not finding.rule.endswith("/min-rows") for finding in findings)
+    broken = sum(finding.rule.removeprefix(f"{CONTROL}/") not in _NOT_OF_SUITE for finding in findings)
     told = f"{broken} of {len(found.outcomes)} expectations of suite {suite.name!r} don't hold on {table}"
     return f"{told}; worst: {rule}{of}: {first.message}"[:1000]
 

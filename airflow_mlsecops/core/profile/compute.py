@@ -121,9 +121,10 @@ def _histograms(source: Source, columns: Sequence[Column], seen: dict[str, Any],
         _, _, low, high = seen[column.name]
         if low is not None and high is not None:
             low, high = rounded_outward(low, high) if mask else (low, high)
-            edges[column.name] = first_edges(low, high, whole=_whole(column))
+            edges[column.name] = first_edges(low, high, source.rows, whole=_whole(column))
     found: dict[str, Histogram] = {}
-    for _ in range(1 + ROUNDS):
+    # Cut again and again, an edge would come as near to a frequent value as if it were written down.
+    for _ in range(1 if mask else 1 + ROUNDS):
         found |= _counted(source, [column for column in columns if column.name in edges], edges)
         finer = {name: finer_edges(found[name], whole=_whole(source.columns[name])) for name in edges}
         edges = {name: cut for name, cut in finer.items() if len(cut) > len(found[name].edges)}

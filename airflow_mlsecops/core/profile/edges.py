@@ -18,9 +18,13 @@ ROUNDS = 3
 """How often pieces are cut again: a bulk within 4096^-4 of the range is still resolved."""
 
 
-def first_edges(low: float, high: float, *, whole: bool) -> list[float]:
-    """Edges of equal pieces from ``low`` to ``high``; at whole numbers where all values are."""
-    return _cut(low, high, PIECES, whole=whole)
+_SMALL = 1e-290
+"""Below this, two significant digits can't be told apart any more."""
+
+
+def first_edges(low: float, high: float, rows: int, *, whole: bool) -> list[float]:
+    """Edges of equal pieces from ``low`` to ``high``; at whole numbers where all values are, and fewer for few rows."""
+    return _cut(low, high, min(PIECES, 4 * rows), whole=whole)
 
 
 def finer_edges(histogram: Histogram, *, whole: bool) -> list[float]:
@@ -29,7 +33,7 @@ def finer_edges(histogram: Histogram, *, whole: bool) -> list[float]:
     A piece that can't be cut (neighbouring floats, one whole number) is left.
     """
     edges, counts = histogram.edges, histogram.counts
-    too_many = histogram.total / BINS
+    too_many = max(histogram.total / BINS, 1)
     heavy = [i for i in range(1, len(edges)) if counts[i] > too_many]
     pieces = PIECES // len(heavy) if heavy else 0
     made: list[float] = [edges[0]]
@@ -61,11 +65,12 @@ def joined(histogram: Histogram) -> Histogram:
 def rounded_outward(low: float, high: float) -> tuple[float, float]:
     """A range around ``low`` to ``high`` with two significant digits, which gives no extreme away."""
     size = max(abs(low), abs(high))
-    if size == 0:
-        return low, high
+    if size < _SMALL:
+        return (-_SMALL if low < 0 else 0.0, _SMALL if high > 0 else 0.0)
     unit = 10.0 ** (math.floor(math.log10(size)) - 1)
     below, above = math.floor(low / unit) * unit, math.ceil(high / unit) * unit
-    return (below, above) if math.isfinite(below) and math.isfinite(above) and below < above else (low, high)
+    below, above = below - unit if below > low else below, above + unit if above < high else above
+    return (below, above) if math.isfinite(below) and math.isfinite(above) else (low, high)
 
 
 def _cut(low: float, high: float, pieces: int, *, whole: bool) -> list[float]:

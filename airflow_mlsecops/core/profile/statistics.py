@@ -10,13 +10,13 @@ import math
 from collections.abc import Sequence
 from itertools import accumulate
 
-FLOOR = 1e-4
-"""The least share of a bin in PSI: an empty one would make it infinite."""
+HALF = 0.5
+"""What PSI adds to each count: an empty bin would make it infinite, and a small sample has empty bins by chance."""
 LEAST_EXPECTED = 5
 """Categories that are expected less often are taken together in the G-test (Cochran 1954)."""
 
 
-def shares(counts: Sequence[int]) -> list[float]:
+def shares(counts: Sequence[float]) -> list[float]:
     """Counts as shares of their sum, which isn't zero."""
     total = sum(counts)
     return [count / total for count in counts]
@@ -42,8 +42,9 @@ def psi(first: Sequence[int], second: Sequence[int]) -> float:
 
     Source: Siddiqi, Credit Risk Scorecards (2006), ch. 10; the usual reading there: below .1 stable, above .25 changed.
     """
-    pairs = zip(shares(first), shares(second), strict=True)
-    return sum((max(q, FLOOR) - max(p, FLOOR)) * math.log(max(q, FLOOR) / max(p, FLOOR)) for p, q in pairs)
+    smoothed = [[count + HALF for count in counts] for counts in (first, second)]
+    pairs = zip(*(shares(counts) for counts in smoothed), strict=True)
+    return sum((q - p) * math.log(q / p) for p, q in pairs)
 
 
 def psi_critical(n: int, m: int, bins: int, alpha: float) -> float:
