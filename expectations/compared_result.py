@@ -9,12 +9,8 @@ from airflow_mlsecops.core.profile.compare import Compared, told
 
 def compared_result(compared: Compared) -> dict[str, Any]:
     """From a comparison."""
-    return result(
-        held=compared.held,
-        observed=told(compared.statistics),
-        trouble=compared.trouble,
-        details={"compared": compared} if compared.statistics else None,
-    )
+    details = {"compared": compared} if compared.statistics else None
+    return result(held=compared.held, observed=told(compared.statistics), trouble=compared.trouble, details=details)
 
 
 def result(*, held: bool, observed: str, trouble: str, details: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from airflow_mlsecops.core.controls.suite import LoadedSuite, load_suite
 from airflow_mlsecops.core.controls.validation import validate_data
 from airflow_mlsecops.core.errors import SuiteError
 from airflow_mlsecops.core.findings import Severity
-from airflow_mlsecops.core.profile.baseline import NoBaseline, current, using
+from airflow_mlsecops.core.profile.baseline import NoBaseline, using
 from airflow_mlsecops.core.report import Verdict
 from airflow_mlsecops.core.validation.engines import evaluate
 from airflow_mlsecops.core.validation.outcome import Outcome
@@ -87,17 +87,12 @@ def test_both_engines_say_the_same(ending: str, mask: bool, tmp_path: Path) -> N
 @pytest.mark.parametrize("engine", ["fused", "gx"])
 def test_without_a_baseline_nothing_holds(engine: str, tmp_path: Path) -> None:
     path = parquet(tmp_path / "t.parquet", sample(100, 1))
-    for missing in (None, NoBaseline("nobody signed it")):
+    loaded = suite((FEATURE, {"column": "x"}), (LABELS, {"column": "name"}), (SCHEMA, {}))
+    for missing, why in ((None, "no baseline was given"), (NoBaseline("nobody signed it"), "nobody signed it")):
         with using(missing):
-            found = evaluate(
-                path,
-                suite((FEATURE, {"column": "x"}), (LABELS, {"column": "name"}), (SCHEMA, {})).document,
-                engine=engine,
-            )
+            found = evaluate(path, loaded.document, engine=engine)
         assert not any(found.outcomes)
-        assert {each.trouble for each in found.outcomes} == {
-            current().baseline.reason if missing is None else missing.reason
-        }  # type: ignore[union-attr]
+        assert {each.trouble for each in found.outcomes} == {why}
 
 
 def test_a_row_condition_is_heeded(tmp_path: Path) -> None:
