@@ -9,11 +9,12 @@ from collections.abc import Iterable
 from importlib import import_module
 
 _PACKAGE = "airflow_mlsecops.expectations"
-MODULES: dict[str, str] = {
-    "expect_column_distribution_to_match_baseline": f"{_PACKAGE}.distribution_matches_baseline",
-    "expect_column_labels_to_match_baseline": f"{_PACKAGE}.labels_match_baseline",
-    "expect_table_schema_to_match_baseline": f"{_PACKAGE}.schema_matches_baseline",
-}
+_AGAINST_A_BASELINE = (
+    "expect_column_distribution_to_match_baseline",
+    "expect_column_labels_to_match_baseline",
+    "expect_table_schema_to_match_baseline",
+)
+MODULES: dict[str, str] = {kind: f"{_PACKAGE}.{kind}" for kind in _AGAINST_A_BASELINE}
 
 
 def make_known(types: Iterable[str]) -> None:

@@ -129,8 +129,10 @@ def test_wrong_arguments_are_an_error(kind: str, kwargs: dict[str, Any]) -> None
 
 def test_great_expectations_alone_can_evaluate_them(tmp_path: Path) -> None:
     """As any custom expectation, with the baseline for the time of the call."""
-    from airflow_mlsecops.expectations.distribution_matches_baseline import ExpectColumnDistributionToMatchBaseline
-    from airflow_mlsecops.expectations.schema_matches_baseline import ExpectTableSchemaToMatchBaseline
+    from airflow_mlsecops.expectations.expect_column_distribution_to_match_baseline import (
+        ExpectColumnDistributionToMatchBaseline,
+    )
+    from airflow_mlsecops.expectations.expect_table_schema_to_match_baseline import ExpectTableSchemaToMatchBaseline
 
     table = sample(2000, 1)
     was, frame = baseline(parquet(tmp_path / "t.parquet", table)), table.to_pandas()
