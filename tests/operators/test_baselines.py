@@ -9,18 +9,17 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_mlsecops.core.artifact import Kind
-from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.evidence import Evidence
 from airflow_mlsecops.core.pinning import pin
-from airflow_mlsecops.core.predicates import control_run, provenance, vsa
+from airflow_mlsecops.core.predicates import control_run
 from airflow_mlsecops.core.profile.model import Profile
-from airflow_mlsecops.core.signing import generate_key, signer_from_uri
+from airflow_mlsecops.core.signing import generate_key
 from airflow_mlsecops.core.trust_document import trust_document
 from airflow_mlsecops.operators.profile_dataset import ProfileDatasetOperator
 from airflow_mlsecops.operators.validate_data import ValidateDataOperator
 from tests.core.profile.tables import sample
 from tests.support.deployment import Deployment
+from tests.support.released_data import release
 from tests.support.run_op import OpRun, run_op
 
 pytestmark = pytest.mark.airflow
@@ -67,29 +66,6 @@ def statement_of(run: OpRun, deployment: Deployment) -> Evidence:
 def parameters(item: Evidence) -> dict[str, Any]:
     found: dict[str, Any] = item.statement.predicate["configuration"][0]["annotations"]
     return found
-
-
-def release(data: Path, deployment: Deployment, name: str = "customers") -> None:
-    """A model was trained from the data set, and a gate let it out."""
-    model = deployment.root / "model.bin"
-    model.write_bytes(data.read_bytes()[:100])
-    signer, now = signer_from_uri(f"file:{deployment.key}"), utcnow()
-    made, used = pin(str(model), kind=Kind.MODEL).artifact, pin(str(data), name=name).artifact
-    about = provenance.build(
-        made, inputs=[used], parameters={}, run={}, builder="https://airflow.example/", started_at=now, finished_at=now
-    )
-    said = vsa.build(
-        made,
-        passed=True,
-        verified_at=now,
-        policy_name="p",
-        policy_digest="0" * 64,
-        trust_digest="0" * 64,
-        evidence=[],
-        reasons=[],
-        run={},
-    )
-    deployment.store.put_all([signer.sign(about), signer.sign(said)])
 
 
 def test_a_profile_is_a_signed_result_with_a_blob(tmp_path: Path, deployment: Deployment) -> None:
