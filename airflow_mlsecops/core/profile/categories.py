@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from airflow_mlsecops.core.profile.compare import Seen
 from airflow_mlsecops.core.profile.model import Categories
 
 MAX_CATEGORIES = 1000
@@ -29,8 +30,17 @@ def fold(column: str, counted: Iterable[tuple[str, int]], *, mask: bool) -> Cate
     return Categories(dict(named[:MAX_CATEGORIES]), len(rest), sum(rows for _, rows in rest), mask)
 
 
-def on(baseline: Categories, column: str, counted: Iterable[tuple[str, int]]) -> tuple[dict[str, int], int]:
-    """Rows by the baseline's categories, and how many rows hold none of them."""
+def seen_on(baseline: Categories, column: str, saw: int, counted: Sequence[tuple[str, int]]) -> Seen:
+    """Rows by the baseline's categories, and how many rows hold none of them.
+
+    Args:
+        baseline: what is compared with.
+        column: the column's name.
+        saw: how many values it has.
+        counted: each value's name with its rows; not all of them if there are more than :data:`MAX_DISTINCT`.
+    """
+    if len(counted) > MAX_DISTINCT:
+        return Seen(saw, trouble=f"{column!r} holds more than {MAX_DISTINCT} different values, too many to compare")
     found = dict.fromkeys(baseline.counts, 0)
     new = 0
     for value, rows in counted:
@@ -39,4 +49,4 @@ def on(baseline: Categories, column: str, counted: Iterable[tuple[str, int]]) ->
             found[name] += rows
         else:
             new += rows
-    return found, new
+    return Seen(saw, tuple(found.values()), new)

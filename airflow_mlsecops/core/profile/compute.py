@@ -149,8 +149,9 @@ def _categories(source: Source, column: Column, distinct: int, mask: bool) -> Ca
     limits = {"text": naming.MAX_DISTINCT, "bool": naming.MAX_DISTINCT, "int": naming.MAX_CATEGORIES}
     if distinct > limits.get(column.kind, -1):
         return None
-    ((answer,),) = rows_of(source, sql.category_counts(column, source.relation))
-    return naming.fold(column.name, sql.named_counts(answer), mask=mask)
+    ((answer,),) = rows_of(source, sql.category_counts(column, source.relation, naming.MAX_DISTINCT))
+    counted = sql.named_counts(answer)
+    return None if len(counted) > naming.MAX_DISTINCT else naming.fold(column.name, counted, mask=mask)
 
 
 def _whole(column: Column) -> bool:

@@ -26,8 +26,7 @@ def compare_labels(name: str, column: pandas.Series, kwargs: Mapping[str, Any]) 
     if why or values.empty or was is None or was.categories is None:
         return _no(len(values), why if len(values) else "")
     counted = [(_named(value), int(rows)) for value, rows in values.value_counts().items()]
-    found, new = categories.on(was.categories, name, counted)
-    return compare.labels(was, Seen(len(values), tuple(found.values()), new), kwargs)
+    return compare.labels(was, categories.seen_on(was.categories, name, len(values), counted), kwargs)
 
 
 def compare_distribution(name: str, column: pandas.Series, kwargs: Mapping[str, Any]) -> Compared:

@@ -33,10 +33,13 @@ def counts_of(answer: Mapping[Any, int] | None, edges: Sequence[float]) -> tuple
     return (*(int(found.get(edge, 0)) for edge in edges), int(found.get(float("inf"), 0)))
 
 
-def category_counts(column: Column, relation: str) -> str:
-    """A query for one value: a list of ``{v, n}`` with the name of each value and its rows."""
+def category_counts(column: Column, relation: str, most: int) -> str:
+    """A query for one value: a list of ``{v, n}``, a value's name and its rows, of one more than ``most`` at most.
+
+    Whoever gets one more knows that there are too many, and holds no more than that of them in memory.
+    """
     counted = f"SELECT CAST({column.sql} AS VARCHAR) AS v, count(*) AS n FROM {relation} WHERE {column.present}"
-    return f"SELECT coalesce(list({{'v': v, 'n': n}}), []) FROM ({counted} GROUP BY 1)"
+    return f"SELECT coalesce(list({{'v': v, 'n': n}}), []) FROM ({counted} GROUP BY 1 LIMIT {most + 1})"
 
 
 def named_counts(answer: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:

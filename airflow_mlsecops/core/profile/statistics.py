@@ -42,8 +42,8 @@ def psi(first: Sequence[int], second: Sequence[int]) -> float:
 
     Source: Siddiqi, Credit Risk Scorecards (2006), ch. 10; the usual reading there: below .1 stable, above .25 changed.
     """
-    smoothed = [[count + HALF for count in counts] for counts in (first, second)]
-    pairs = zip(*(shares(counts) for counts in smoothed), strict=True)
+    smoothed = [shares([count + HALF for count in counts]) for counts in (first, second)]
+    pairs = zip(smoothed[0], smoothed[1], strict=True)
     return sum((q - p) * math.log(q / p) for p, q in pairs)
 
 

@@ -21,14 +21,14 @@ def labels(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
         return None  # which may be whole numbers among nulls
     was = baseline.profile.column(column.name)
     why = compare.why_not_labels(was, column.name, sql.family_of(column))
-    present, query = count_where(column.present), sql.category_counts(column, table.relation)
+    present, query = count_where(column.present), sql.category_counts(column, table.relation, categories.MAX_DISTINCT)
 
     def decide(ask: Ask) -> Answer:
         saw = ask(present)
         if why or not saw or was is None or was.categories is None:
             return _nothing(saw, why)
-        found, new = categories.on(was.categories, column.name, sql.named_counts(ask(query)))
-        return answer(compare.labels(was, Seen(saw, tuple(found.values()), new), kwargs))
+        seen = categories.seen_on(was.categories, column.name, saw, sql.named_counts(ask(query)))
+        return answer(compare.labels(was, seen, kwargs))
 
     return Plan(decide, (present,), exact_ints(column))
 
@@ -63,7 +63,9 @@ def schema(kwargs: Mapping[str, Any], table: Table) -> Plan:
 def answer(compared: Compared) -> Answer:
     """A comparison as an answer."""
     told = compare.told(compared.statistics) or None
-    return Answer(compared.held, compared.saw, observed=told, trouble=compared.trouble, compared=compared)
+    if compared.trouble:
+        return _nothing(compared.saw, compared.trouble)
+    return Answer(compared.held, compared.saw, observed=told, compared=compared)
 
 
 def _nothing(saw: int, why: str) -> Answer:

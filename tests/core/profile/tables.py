@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from airflow_mlsecops.core.digest import sha256_bytes
 from airflow_mlsecops.core.profile.baseline import Baseline
 from airflow_mlsecops.core.profile.compute import profile_table
 
@@ -20,7 +21,8 @@ def parquet(path: Path, table: pa.Table) -> Path:
 
 def baseline(path: Path, **kwargs: Any) -> Baseline:
     """As if its signature had been verified."""
-    return Baseline(profile_table(path, **kwargs), "0" * 64, "dataset", "1" * 64, "2" * 64, ("pipeline",))
+    evidence = sha256_bytes(b"evidence")
+    return Baseline(profile_table(path, **kwargs), "0" * 64, "dataset", evidence, "2" * 64, ("pipeline",))
 
 
 def sample(rows: int, seed: int, *, scale: float = 1.0, flipped: float = 0.0, nulls: float = 0.0) -> pa.Table:

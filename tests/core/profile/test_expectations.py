@@ -16,6 +16,7 @@ from airflow_mlsecops.core.controls.suite import LoadedSuite, load_suite
 from airflow_mlsecops.core.controls.validation import validate_data
 from airflow_mlsecops.core.errors import SuiteError
 from airflow_mlsecops.core.findings import Severity
+from airflow_mlsecops.core.profile import categories
 from airflow_mlsecops.core.profile.baseline import NoBaseline, using
 from airflow_mlsecops.core.report import Verdict
 from airflow_mlsecops.core.validation.engines import evaluate
@@ -36,7 +37,7 @@ def suite(*items: tuple[str, Mapping[str, Any]]) -> LoadedSuite:
     return load_suite({"name": "s", "expectations": [{"type": kind, "kwargs": dict(kwargs)} for kind, kwargs in items]})
 
 
-EVERYTHING = [
+EVERYTHING: list[tuple[str, dict[str, Any]]] = [
     *((kind, {"column": name}) for kind in (FEATURE, LABELS) for name in ("x", "t", "label", "name", "ok", "gone")),
     (FEATURE, {"column": "x", "max_ks": 0.5, "alpha": 0.01}),
     (SCHEMA, {}),
@@ -113,6 +114,22 @@ def test_without_a_baseline_nothing_holds(engine: str, tmp_path: Path) -> None:
             found = evaluate(path, loaded.document, engine=engine)
         assert not any(found.outcomes)
         assert {each.trouble for each in found.outcomes} == {why}
+
+
+@pytest.mark.parametrize("engine", ["fused", "gx"])
+def test_a_flood_of_labels_is_a_trouble_and_not_taken_into_memory(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    was = baseline(parquet(tmp_path / "was.parquet", sample(100, 1)))
+    monkeypatch.setattr(categories, "MAX_DISTINCT", 50)
+    table = sample(60, 2)
+    path = parquet(tmp_path / "now.parquet", table.set_column(3, "name", pa.array([f"c{i}" for i in range(60)])))
+    with using(was):
+        (outcome,) = evaluate(path, suite((LABELS, {"column": "name"})).document, engine=engine).outcomes
+    assert (bool(outcome), outcome.trouble) == (
+        False,
+        "'name' holds more than 50 different values, too many to compare",
+    )
 
 
 def test_a_row_condition_is_heeded(tmp_path: Path) -> None:
