@@ -38,6 +38,7 @@ class ValidateDataOperator(ControlOperator):
         baseline: the data set whose signed profile expectations compare with: its SHA-256, its path, URI or reference,
             or ``last-released``, the newest of this name that a released model was trained from. Without a profile that
             counts, what needs one fails.
+        show_values: name values of the baseline in the HTML report's plots, and nowhere else.
 
     Example::
 
@@ -57,6 +58,7 @@ class ValidateDataOperator(ControlOperator):
         relax: Sequence[str] = (),
         memory_limit: str = DEFAULT_MEMORY,
         baseline: ArtifactLike | None = None,
+        show_values: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -65,6 +67,7 @@ class ValidateDataOperator(ControlOperator):
         self.rules = VerdictRules.of(min_rows, min_nonnull, relax)
         self.memory_limit = memory_limit
         self.baseline = baseline
+        self.show_values = show_values
         self._hook: MlsecopsHook | None = None
         # Airflow would call a callable among the template fields itself, with arguments of its own.
         self._make_suite: Callable[[], Any] | None = suite if callable(suite) else None
@@ -89,4 +92,5 @@ class ValidateDataOperator(ControlOperator):
             rules=self.rules,
             memory_limit=self.memory_limit,
             baseline=None if self._hook is None else resolve_baseline(self.baseline, artifact, self._hook),
+            show_values=self.show_values,
         )

@@ -19,6 +19,7 @@ from airflow_mlsecops.core.controls.suite import LoadedSuite, load_suite
 from airflow_mlsecops.core.findings import Finding, Severity
 from airflow_mlsecops.core.profile.baseline import Baseline, NoBaseline, described, using
 from airflow_mlsecops.core.report import Report, verdict_of
+from airflow_mlsecops.core.validation.distributions_html import distributions
 from airflow_mlsecops.core.validation.engines import Evaluation, evaluate
 from airflow_mlsecops.core.validation.outcome import Outcome, gx_result
 from airflow_mlsecops.core.validation.report_html import NAME as HTML_BLOB
@@ -48,6 +49,7 @@ def validate_data(
     rules: VerdictRules | None = None,
     memory_limit: str = DEFAULT_MEMORY,
     baseline: Baseline | NoBaseline | None = None,
+    show_values: bool = False,
 ) -> Report:
     """Judge a data set by an expectation suite.
 
@@ -67,6 +69,7 @@ def validate_data(
         rules: what has to have been seen; by default everything that wasn't seen is a NO.
         memory_limit: how much memory DuckDB may use, e.g. ``512MB``; what needs more goes to a temporary folder.
         baseline: the verified profile that some expectations compare with, or why there is none.
+        show_values: whether the HTML report, and only that, names values: categories and edges of the baseline.
 
     Raises:
         SuiteError: if the suite can't be judged by; see :func:`load_suite`.
@@ -126,7 +129,8 @@ def validate_data(
         blobs=_blobs(broken),
     )
     holds = {outcome.index: rules.holds(outcome) for outcome in found.outcomes}
-    return replace(report, blobs={**report.blobs, HTML_BLOB: report_page(report, found.outcomes, holds)})
+    plots = distributions(found.outcomes, holds, show_values=show_values)
+    return replace(report, blobs={**report.blobs, HTML_BLOB: report_page(report, found.outcomes, holds, more=plots)})
 
 
 def _tools(found: Evaluation) -> list[str]:

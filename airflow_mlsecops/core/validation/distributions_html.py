@@ -34,12 +34,12 @@ def distributions(outcomes: Iterable[Outcome], holds: Mapping[int, bool], *, sho
     return [section("Distributions against the baseline", content)]
 
 
-def told_baseline(baseline: Mapping[str, Any]) -> Html:
+def told_baseline(baseline: Mapping[str, Any]) -> str:
     """The baseline in a line of the summary."""
     if "missing" in baseline:
         return badge(f"none: {baseline['missing']}", "bad")
     by = ", ".join(baseline["signed_by"])
-    return paragraph(
+    return (
         f"{baseline['dataset']} sha256:{baseline['dataset_sha256']}, profile signed by {by}, evidence "
         f"sha256:{baseline['profile_evidence_sha256']}"
     )
