@@ -247,3 +247,12 @@ def test_whole_numbers_among_nulls_are_the_same_labels(tmp_path: Path) -> None:
     pd.DataFrame({"y": [1.0, 2.0] * 50 + [None]}).to_parquet(path, index=False)
     (outcome,) = evaluated(path, {"name": "s", "expectations": [{"type": LABELS, "kwargs": {"column": "y"}}]}, was)
     assert (bool(outcome), outcome.saw) == (True, 100)
+
+
+@pytest.mark.parametrize("engine", ["fused", "gx"])
+def test_a_schema_pinned_in_the_suite_needs_no_baseline(engine: str, tmp_path: Path) -> None:
+    path = parquet(tmp_path / "t.parquet", sample(20, 1))
+    pinned = suite((SCHEMA, {"sha256": baseline(path).profile.schema_digest}))
+    other = parquet(tmp_path / "o.parquet", sample(20, 1).drop_columns(["ok"]))
+    held = [evaluate(each, pinned.document, engine=engine).outcomes[0] for each in (path, other)]
+    assert [(bool(each), each.trouble) for each in held] == [(True, ""), (False, "")]
