@@ -11,6 +11,7 @@ _OPERATORS = (
     "approval_gate",
     "attest_provenance",
     "detect_label_poisoning",
+    "profile_dataset",
     "promote_model",
     "release_gate",
     "revoke",

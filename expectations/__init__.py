@@ -1,1 +1,1 @@
-"""Expectation suites that ship with the package, and how one is found; later also expectations of our own."""
+"""Expectation suites that ship with the package, how one is found, and expectations of our own."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.errors import SignatureError
-from airflow_mlsecops.hooks.references import ArtifactLike, resolve_artifact
+from airflow_mlsecops.hooks.baselines import trusted_dataset
+from airflow_mlsecops.hooks.references import ArtifactLike
 from airflow_mlsecops.operators.control import ControlOperator
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ class DetectLabelPoisoningOperator(ControlOperator):
         time_column: the column that says when; stretches of time are tested.
         probability_columns: label -> column with its out-of-sample probability; no model is trained then.
         embedding_columns: numeric columns with a model's embedding, for detectors of backdoors.
-        baseline: the last trusted version, as path, URI or reference: its signature is verified, labels changed on
-            known rows are told, and new rows are judged by trusted ones. Needs ``id_column``.
+        baseline: the last trusted version, as SHA-256, path, URI or reference, or ``last-released``: its signature is
+            verified, labels changed on known rows are told, and new rows are judged by trusted ones. Needs
+            ``id_column``.
         estimator: a scikit-learn classifier, a callable that returns one, or ``"package.module:factory"``; by default a
             small ensemble of a linear model, trees and nearest neighbours.
         folds: of the cross-validation.
@@ -103,7 +105,7 @@ class DetectLabelPoisoningOperator(ControlOperator):
         from airflow_mlsecops.core.controls.label_poisoning import detect_label_poisoning
         from airflow_mlsecops.core.poisoning.roles import Roles
 
-        with self._trusted() as baseline:
+        with self._trusted(artifact) as baseline:
             return detect_label_poisoning(
                 artifact,
                 path,
@@ -120,18 +122,19 @@ class DetectLabelPoisoningOperator(ControlOperator):
             )
 
     @contextmanager
-    def _trusted(self) -> Iterator[Path | None]:
+    def _trusted(self, artifact: Artifact) -> Iterator[Path | None]:
         """A private copy of the baseline, once a trusted signature about its bytes is verified.
 
         Raises:
             SignatureError: if nobody who may sign signed it.
+            BaselineError: if there is none.
         """
         from airflow_mlsecops.core.verification import verify_signature
 
         if self.baseline is None or self._hook is None:
             yield None
             return
-        trusted = resolve_artifact(self.baseline, self._hook, keep=False)
+        trusted = trusted_dataset(self.baseline, artifact, self._hook)
         answer = verify_signature(trusted, self._hook.store, self._hook.trust, utcnow())
         if not answer:
             reasons = "; ".join(map(str, answer.decision.reasons))

@@ -269,6 +269,7 @@ def test_every_operator_with_arguments_of_its_own_is_told() -> None:
     assert told == {
         "ValidateDataOperator",
         "DetectLabelPoisoningOperator",
+        "ProfileDatasetOperator",
         "SignArtifactOperator",
         "VerifyArtifactOperator",
         "ApprovalGateOperator",

@@ -17,6 +17,7 @@ from airflow_mlsecops.operators.sanitize_dataset import SanitizeDatasetOperator
 from airflow_mlsecops.operators.sign_artifact import SignArtifactOperator
 from tests.support.deployment import Deployment
 from tests.support.labelled import flip, frame_of, two_clouds
+from tests.support.released_data import release
 from tests.support.run_op import OpRun, run_op
 
 pytestmark = pytest.mark.airflow
@@ -148,6 +149,32 @@ def test_a_list_of_suspects_that_was_swapped_in_the_store_is_refused(tmp_path: P
     done = sanitize(found, tmp_path / "clean.csv", deployment)
     assert done.state == "failed"
     assert "evidence-broken" in str(done.error)
+
+
+@pytest.mark.parametrize("how", ["digest", "last-released"])
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_baseline_is_found_where_its_signature_says(
+    how: str, moved: bool, tmp_path: Path, deployment: Deployment
+) -> None:
+    trusted, _ = write(tmp_path / "trusted.csv", flipped=0.0)
+    digest = pin(str(trusted)).artifact.digest
+    frame = pd.read_csv(trusted)
+    frame.loc[3, "label"] = "low"
+    frame.to_csv(tmp_path / "next.csv", index=False)
+    named = {"baseline": how if how == "last-released" else digest, "artifact_name": "rows", "source_column": None}
+    unsigned = detect(str(tmp_path / "next.csv"), deployment, **named)
+    assert "[baseline]" in str(unsigned.error)
+    signer = SignArtifactOperator(task_id="sign", artifact=str(trusted), artifact_kind="dataset")
+    assert run_op(signer, connections=deployment.connections).state == "success"
+    release(trusted, deployment, name="rows")
+    if moved:
+        frame.to_csv(trusted, index=False)
+    done = detect(str(tmp_path / "next.csv"), deployment, **named, budget=0.5)
+    if moved:
+        assert "artifact-changed" in str(done.error)
+        return
+    result, _ = result_of(done, deployment)
+    assert any(finding["rule"] == "label-poisoning/changed-labels" for finding in result.findings)
 
 
 @pytest.mark.parametrize("sign", [True, False])

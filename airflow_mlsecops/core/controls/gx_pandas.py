@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.core.controls.suite import build_expectations, conditions, named_columns
 from airflow_mlsecops.core.findings import Severity
+from airflow_mlsecops.core.validation.custom import MODULES as OURS
 from airflow_mlsecops.core.validation.engines import missing_columns
 from airflow_mlsecops.core.validation.outcome import Outcome
 
@@ -123,6 +124,8 @@ def _read(kind: str, result: Any) -> dict[str, Any]:
         return {"held": False, "trouble": "Great Expectations returned no result for it"}
     trouble = _trouble(result.exception_info)
     values = result.result or {}
+    details = (values.get("details") or {}) if kind in OURS else {}
+    trouble = trouble or details.get("trouble", "")
     counted = values.get("element_count")
     return {
         # bool(): GX returns numpy.bool for some, and `is True` would be wrong for it.
@@ -132,12 +135,13 @@ def _read(kind: str, result: Any) -> dict[str, Any]:
         "unexpected": None if counted is None else int(values.get("unexpected_count") or 0),
         "observed": _observed(kind, values),
         "elements": None if counted is None else int(counted),
+        "compared": details.get("compared"),
         "rows": tuple(int(row) for row in values.get("unexpected_index_list") or ()),
     }
 
 
 def _observed(kind: str, values: Mapping[str, Any]) -> Any:
-    if kind in _COUNTS:
+    if kind in _COUNTS or kind in OURS:
         return values.get("observed_value")
     mismatched = (values.get("details") or {}).get("mismatched")
     if kind == "expect_table_columns_to_match_set" and isinstance(mismatched, Mapping):

@@ -17,6 +17,7 @@ from airflow_mlsecops.core.config_file import only_keys
 from airflow_mlsecops.core.digest import Sha256, sha256_bytes
 from airflow_mlsecops.core.errors import StatementError, SuiteError
 from airflow_mlsecops.core.findings import Severity
+from airflow_mlsecops.core.validation.custom import make_known
 from airflow_mlsecops.core.validation.plain import is_plain
 
 _SUITE_KEYS = {"name", "expectations", "meta", "notes", "id", "suite_parameters"}
@@ -81,6 +82,7 @@ def build_expectations(document: Mapping[str, Any]) -> list[Any]:
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
     from great_expectations.expectations.registry import list_registered_expectation_implementations
 
+    make_known(item["type"] for item in document["expectations"])
     known = set(list_registered_expectation_implementations())
     built = []
     for index, item in enumerate(document["expectations"]):

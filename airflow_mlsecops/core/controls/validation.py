@@ -17,7 +17,9 @@ from airflow_mlsecops.core.artifact import Artifact
 from airflow_mlsecops.core.canonical import canonical_json, jsonable
 from airflow_mlsecops.core.controls.suite import LoadedSuite, load_suite
 from airflow_mlsecops.core.findings import Finding, Severity
+from airflow_mlsecops.core.profile.baseline import Baseline, NoBaseline, described, using
 from airflow_mlsecops.core.report import Report, verdict_of
+from airflow_mlsecops.core.validation.distributions_html import distributions
 from airflow_mlsecops.core.validation.engines import Evaluation, evaluate
 from airflow_mlsecops.core.validation.outcome import Outcome, gx_result
 from airflow_mlsecops.core.validation.report_html import NAME as HTML_BLOB
@@ -34,6 +36,7 @@ MAX_ROWS = 10_000
 MAX_ROWS_IN_ALL = 200_000
 TECHNIQUES = ("AML.T0020", "ML02:2023")
 """MITRE ATLAS: Poison Training Data; OWASP Machine Learning Security Top Ten 2023: Data Poisoning Attack."""
+_NOT_OF_SUITE = {"min-rows", "no-baseline"}
 _DOMAIN = {"column", "column_A", "column_B", "row_condition", "condition_parser"}
 
 
@@ -45,6 +48,8 @@ def validate_data(
     engine: str = "auto",
     rules: VerdictRules | None = None,
     memory_limit: str = DEFAULT_MEMORY,
+    baseline: Baseline | NoBaseline | None = None,
+    show_values: bool = False,
 ) -> Report:
     """Judge a data set by an expectation suite.
 
@@ -63,6 +68,8 @@ def validate_data(
         engine: ``auto``, ``fused`` or ``gx``; see :mod:`airflow_mlsecops.core.validation.engines`.
         rules: what has to have been seen; by default everything that wasn't seen is a NO.
         memory_limit: how much memory DuckDB may use, e.g. ``512MB``; what needs more goes to a temporary folder.
+        baseline: the verified profile that some expectations compare with, or why there is none.
+        show_values: whether the HTML report, and only that, names values: categories and edges of the baseline.
 
     Raises:
         SuiteError: if the suite can't be judged by; see :func:`load_suite`.
@@ -73,18 +80,23 @@ def validate_data(
     # 1.
     loaded = load_suite(suite, allow_mostly_zero="mostly-zero" in rules.relaxed)
     # 2.
-    found = evaluate(
-        path,
-        loaded.document,
-        engine=engine,
-        memory_limit=memory_limit,
-        max_rows=MAX_ROWS,
-        allow_empty="empty-data" in rules.relaxed,
-    )
+    with using(baseline):
+        found = evaluate(
+            path,
+            loaded.document,
+            engine=engine,
+            memory_limit=memory_limit,
+            max_rows=MAX_ROWS,
+            allow_empty="empty-data" in rules.relaxed,
+        )
     items = loaded.document["expectations"]
     # 3.
     broken = [outcome for outcome in found.outcomes if not rules.holds(outcome)]
-    told = [*_too_few(found, rules), *(_finding(outcome, items[outcome.index], rules) for outcome in broken)]
+    told = [
+        *_no_baseline(baseline),
+        *_too_few(found, rules),
+        *(_finding(outcome, items[outcome.index], rules) for outcome in broken),
+    ]
     findings = tuple(sorted(told, key=lambda finding: -finding.severity.rank))
     # 4.
     report = Report(
@@ -105,6 +117,7 @@ def validate_data(
             "engine": found.engine,
             "engine_why": found.why,
             "rules": rules.to_dict(),
+            **described(baseline),
         },
         tools={name: version(name) for name in _tools(found)},
         details={
@@ -116,12 +129,20 @@ def validate_data(
         blobs=_blobs(broken),
     )
     holds = {outcome.index: rules.holds(outcome) for outcome in found.outcomes}
-    return replace(report, blobs={**report.blobs, HTML_BLOB: report_page(report, found.outcomes, holds)})
+    plots = distributions(found.outcomes, holds, show_values=show_values)
+    return replace(report, blobs={**report.blobs, HTML_BLOB: report_page(report, found.outcomes, holds, more=plots)})
 
 
 def _tools(found: Evaluation) -> list[str]:
     fused = ["duckdb"] if found.engine == "fused" else []
     return [*fused, "great-expectations", "pandas", "numpy", "pyarrow"]
+
+
+def _no_baseline(baseline: Baseline | NoBaseline | None) -> list[Finding]:
+    """Somebody asked for a baseline: without it nothing was compared, whatever the suite holds."""
+    if not isinstance(baseline, NoBaseline):
+        return []
+    return [Finding(f"{CONTROL}/no-baseline", Severity.CRITICAL, f"no baseline counts: {baseline.reason}")]
 
 
 def _too_few(found: Evaluation, rules: VerdictRules) -> list[Finding]:
@@ -168,7 +189,7 @@ def _finding(outcome: Outcome, item: Mapping[str, Any], rules: VerdictRules) -> 
         parts = [f"{key} columns: {', '.join(map(repr, names))}" for key, names in outcome.observed.items()]
         message, told = "; ".join(parts), ""
     elif outcome.observed is not None:
-        message = f"observed {str(jsonable(outcome.observed))[:100]}{condition}"
+        message = f"observed {str(jsonable(outcome.observed))[:200]}{condition}"
     elif outcome.type == "expect_column_to_exist":
         message = "the column doesn't exist, or not at its place"
     else:
@@ -199,7 +220,7 @@ def _summary(suite: LoadedSuite, found: Evaluation, findings: tuple[Finding, ...
     first = findings[0]
     rule = first.rule.removeprefix(f"{CONTROL}/")
     of = f" of {first.where}" if first.where else ""
-    broken = sum(not finding.rule.endswith("/min-rows") for finding in findings)
+    broken = sum(finding.rule.removeprefix(f"{CONTROL}/") not in _NOT_OF_SUITE for finding in findings)
     told = f"{broken} of {len(found.outcomes)} expectations of suite {suite.name!r} don't hold on {table}"
     return f"{told}; worst: {rule}{of}: {first.message}"[:1000]
 
@@ -215,6 +236,7 @@ def _detail(outcome: Outcome, rules: VerdictRules) -> dict[str, Any]:
         "unexpected": outcome.unexpected,
         "observed": jsonable(outcome.observed),
         "trouble": outcome.trouble,
+        **({"statistics": dict(outcome.compared.statistics)} if outcome.compared is not None else {}),
     }
 
 

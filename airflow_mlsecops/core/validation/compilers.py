@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from airflow_mlsecops.core.validation import plans, plans_distinct, plans_table
+from airflow_mlsecops.core.validation import plans, plans_baseline, plans_distinct, plans_table
 from airflow_mlsecops.core.validation.plain import is_plain
 from airflow_mlsecops.core.validation.plans import Compiler, Plan, Table
 
@@ -14,6 +14,8 @@ COMPILERS: dict[str, Compiler] = {
     "expect_column_distinct_values_to_be_in_set": partial(plans_distinct.distinct_set, inside=True, all_of=False),
     "expect_column_distinct_values_to_contain_set": partial(plans_distinct.distinct_set, inside=False, all_of=True),
     "expect_column_distinct_values_to_equal_set": partial(plans_distinct.distinct_set, inside=True, all_of=True),
+    "expect_column_distribution_to_match_baseline": plans_baseline.distribution,
+    "expect_column_labels_to_match_baseline": plans_baseline.labels,
     "expect_column_max_to_be_between": partial(plans.extreme, function="max"),
     "expect_column_mean_to_be_between": partial(plans.total, mean=True),
     "expect_column_min_to_be_between": partial(plans.extreme, function="min"),
@@ -43,6 +45,7 @@ COMPILERS: dict[str, Compiler] = {
     "expect_table_columns_to_match_set": plans_table.columns_as_set,
     "expect_table_row_count_to_be_between": plans_table.row_count,
     "expect_table_row_count_to_equal": plans_table.row_count,
+    "expect_table_schema_to_match_baseline": plans_baseline.schema,
 }
 
 

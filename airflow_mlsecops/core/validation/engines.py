@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from airflow_mlsecops.core.controls.suite import named_columns
-from airflow_mlsecops.core.controls.tables import read_table
+from airflow_mlsecops.core.controls.tables import read_arrow_table, read_table
 from airflow_mlsecops.core.errors import ConfigurationError, DataError, MissingExtraError
 from airflow_mlsecops.core.findings import Severity
+from airflow_mlsecops.core.profile.baseline import current, using
+from airflow_mlsecops.core.profile.table_schema import schema_of
 from airflow_mlsecops.core.validation.compilers import COMPILERS
 from airflow_mlsecops.core.validation.outcome import Outcome
 from airflow_mlsecops.core.validation.plain import is_plain
@@ -68,12 +70,15 @@ def evaluate(
             if source is not None:
                 return _fused(path, document, source, why, max_rows)
         why = "the fused engine can't read these files exactly: their parts differ, or names stand twice"
-    frame = read_table(path, allow_empty=allow_empty)
+    table = read_arrow_table(path, allow_empty=allow_empty)
+    schema, frame = schema_of(table.schema), table.to_pandas(ignore_metadata=True)
+    del table
     _check_names([str(name) for name in frame.columns])
     from airflow_mlsecops.core.controls.gx_pandas import run_suite
 
     everything = tuple(range(len(document["expectations"])))
-    outcomes = tuple(run_suite(frame, document))
+    with using(current().baseline, schema):
+        outcomes = tuple(run_suite(frame, document))
     return Evaluation(outcomes, len(frame), tuple(map(str, frame.columns)), "gx", why, everything)
 
 

@@ -12,7 +12,7 @@ Procedure:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from airflow_mlsecops.core.controls.suite import named_columns
@@ -58,7 +58,7 @@ def run_fused(source: Source, document: Mapping[str, Any], *, max_rows: int) -> 
         if answer is None:
             continue
         item = document["expectations"][index]
-        outcome = Outcome(index, item["type"], tuple(named_columns(item)), Severity(item["severity"]), **asdict(answer))
+        outcome = Outcome(index, item["type"], tuple(named_columns(item)), Severity(item["severity"]), **vars(answer))
         # 5.
         if plan.bad and outcome.unexpected:
             outcome = replace(outcome, rows=row_numbers(source, plan.bad, min(max_rows, outcome.unexpected)))

@@ -8,11 +8,12 @@ from typing import Any
 
 from airflow_mlsecops.core.canonical import jsonable
 from airflow_mlsecops.core.findings import Severity
+from airflow_mlsecops.core.profile.compare import Compared
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one expectation. No attribute holds a cell's value.
+    """What became of one expectation. No attribute but ``compared`` holds a cell's value.
 
     Attributes:
         index: its place in the suite.
@@ -28,6 +29,7 @@ class Outcome:
         elements: how many rows were looked at, with nulls; ``None`` where GX counts none.
         conditional: whether it has a row condition.
         missing_column: whether the trouble is a column that isn't there.
+        compared: what a comparison with a baseline found. Its drawing may quote values of the baseline.
     """
 
     index: int
@@ -43,6 +45,7 @@ class Outcome:
     elements: int | None = None
     conditional: bool = False
     missing_column: bool = False
+    compared: Compared | None = None
 
     def __bool__(self) -> bool:
         return self.held and not self.trouble and self.saw != 0

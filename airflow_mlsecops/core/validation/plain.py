@@ -66,6 +66,22 @@ def _mostly(value: Any) -> bool:
     return _share(value) and value > 0
 
 
+def _below_one(value: Any) -> bool:
+    return _share(value) and value < 1
+
+
+def _level(value: Any) -> bool:
+    return _mostly(value) and value <= 0.5
+
+
+def _index(value: Any) -> bool:
+    return is_number(value) and 0 <= value <= 10
+
+
+def _digest(value: Any) -> bool:
+    return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
+
+
 def _flag(value: Any) -> bool:
     return isinstance(value, bool)
 
@@ -86,6 +102,19 @@ PLAIN: dict[str, dict[str, _Check]] = {
     "expect_column_distinct_values_to_be_in_set": {**_COLUMN, "value_set": _values},
     "expect_column_distinct_values_to_contain_set": {**_COLUMN, "value_set": _values},
     "expect_column_distinct_values_to_equal_set": {**_COLUMN, "value_set": _values},
+    "expect_column_distribution_to_match_baseline": {
+        **_COLUMN,
+        "alpha": _level,
+        "max_ks": _below_one,
+        "max_psi": _index,
+    },
+    "expect_column_labels_to_match_baseline": {
+        **_COLUMN,
+        "alpha": _level,
+        "max_new": _below_one,
+        "max_psi": _index,
+        "max_total_variation": _below_one,
+    },
     "expect_column_max_to_be_between": {**_COLUMN, **_bounds(is_number)},
     "expect_column_mean_to_be_between": {**_COLUMN, **_bounds(is_number)},
     "expect_column_min_to_be_between": {**_COLUMN, **_bounds(is_number)},
@@ -115,6 +144,7 @@ PLAIN: dict[str, dict[str, _Check]] = {
     "expect_table_columns_to_match_set": {"column_set": _names, "exact_match": _flag},
     "expect_table_row_count_to_be_between": _bounds(_count),
     "expect_table_row_count_to_equal": {"value": _count},
+    "expect_table_schema_to_match_baseline": {"sha256": _digest},
 }
 """Type -> its arguments, and what their values must be to be right beyond doubt."""
 
@@ -131,4 +161,5 @@ _REQUIRED: dict[str, tuple[str, ...]] = {
     "expect_table_columns_to_match_set": ("column_set",),
     "expect_table_row_count_to_be_between": (),
     "expect_table_row_count_to_equal": ("value",),
+    "expect_table_schema_to_match_baseline": (),
 }

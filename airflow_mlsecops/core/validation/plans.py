@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_mlsecops.core.profile.compare import Compared
 from airflow_mlsecops.core.validation.regex import translate
 from airflow_mlsecops.core.validation.source import Column, literal
 
@@ -32,6 +33,8 @@ class Answer:
     unexpected: int | None = None
     observed: Any = None
     elements: int | None = None
+    trouble: str = ""
+    compared: Compared | None = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from airflow_mlsecops.core.html.page import badge, page, paragraph, section
 from airflow_mlsecops.core.html.table import facts, table
 from airflow_mlsecops.core.html.text import Html
 from airflow_mlsecops.core.report import Report
+from airflow_mlsecops.core.validation.distributions_html import told_baseline
 from airflow_mlsecops.core.validation.outcome import Outcome
 
 NAME = "report.html"
@@ -26,13 +27,16 @@ _TONES = {"pass": "good", "warn": "warn", "fail": "bad"}
 _SEVERITIES = {"critical": "bad", "warning": "warn", "info": "plain"}
 
 
-def report_page(report: Report, outcomes: Iterable[Outcome], holds: Mapping[int, bool]) -> bytes:
+def report_page(
+    report: Report, outcomes: Iterable[Outcome], holds: Mapping[int, bool], *, more: Iterable[Html] = ()
+) -> bytes:
     """The page.
 
     Args:
         report: what the control returns; its blobs aren't looked at.
         outcomes: in the suite's order.
         holds: whether each of them, by index, holds by the verdict rules.
+        more: further sections, which come before the list of all expectations.
     """
     items = report.details["suite"]["expectations"]
     ordered = list(outcomes)
@@ -43,6 +47,7 @@ def report_page(report: Report, outcomes: Iterable[Outcome], holds: Mapping[int,
     if broken:
         content.append(_broken(broken, items))
     content += _shares(broken)
+    content += more
     content.append(_all(ordered, holds))
     return page(f"{report.control}: {report.subject.name}", content, subtitle=report.summary)
 
@@ -58,6 +63,8 @@ def _summary(report: Report) -> Html:
         "Rows": report.metrics["rows"],
         "Columns": report.metrics["columns"],
     }
+    if "baseline" in report.parameters:
+        told["Baseline"] = told_baseline(report.parameters["baseline"])
     relaxed = report.parameters["rules"]["relaxed"]
     if relaxed:
         told["Relaxed"] = badge(", ".join(relaxed), "warn")

@@ -16,6 +16,7 @@ from typing import Any
 
 from airflow_mlsecops.core.controls.tables import part_files, read_arrow_table, table_format
 from airflow_mlsecops.core.errors import DataError, MissingExtraError
+from airflow_mlsecops.core.profile.table_schema import type_name
 
 DEFAULT_MEMORY = "512MB"
 ROW = "file_row_number"
@@ -30,10 +31,12 @@ class Column:
     Attributes:
         name: its name.
         kind: ``int``, ``float`` (64 bits), ``text``, ``bool`` or ``other``.
+        type: Arrow's name of its type.
     """
 
     name: str
     kind: str
+    type: str = ""
 
     @property
     def sql(self) -> str:
@@ -130,6 +133,8 @@ def _connect(spill: str, parts: list[Path], memory_limit: str) -> Any:
         "SET autoinstall_known_extensions = false",
         "SET autoload_known_extensions = false",
         "SET enable_progress_bar = false",
+        # Parquet's statistics leave NaN out, and DuckDB 2.0.1 concludes that there is none: it took NaN for a value.
+        "SET disabled_optimizers = 'statistics_propagation'",
         f"SET allowed_paths = [{', '.join(literal(str(part)) for part in parts)}]",
         "SET enable_external_access = false",
         "SET lock_configuration = true",
@@ -185,7 +190,7 @@ def _csv(connection: Any, path: Path, allow_empty: bool) -> Source | None:
 
 
 def _columns(schema: Any) -> dict[str, Column]:
-    return {field.name: Column(field.name, _kind(field.type)) for field in schema}
+    return {field.name: Column(field.name, _kind(field.type), type_name(field.type)) for field in schema}
 
 
 def _kind(of: Any) -> str:

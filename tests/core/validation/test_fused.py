@@ -205,3 +205,18 @@ def test_a_translated_pattern_finds_the_same(pattern: str, texts: list[str]) -> 
 
 
 DATABASE = duckdb.connect(":memory:")
+
+
+def test_nan_is_no_value_although_parquet_statistics_leave_it_out(tmp_path: Path) -> None:
+    """Row groups whose least and greatest value are finite say nothing about NaN; DuckDB takes it for a proof."""
+    path = parquet(tmp_path / "t.parquet", x=pa.array([float(i % 7) if i % 50 else float("nan") for i in range(5000)]))
+    document = suite(
+        (NOT_NULL, {"column": "x"}),
+        ("expect_column_min_to_be_between", {"column": "x", "min_value": 0}),
+        ("expect_column_max_to_be_between", {"column": "x", "max_value": 6}),
+    )
+    fused, gx = (evaluate(path, document, engine=engine).outcomes for engine in ("fused", "gx"))
+    assert [(bool(o), o.saw, o.unexpected, o.rows) for o in fused] == [
+        (bool(o), o.saw, o.unexpected, o.rows) for o in gx
+    ]
+    assert (bool(fused[0]), fused[0].unexpected, fused[0].rows[:2]) == (False, 100, (0, 50))

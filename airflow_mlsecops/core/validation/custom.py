@@ -1,0 +1,23 @@
+"""Expectations of our own: type -> the module whose import makes it known to Great Expectations.
+
+They are named and not imported: they lie above the core, and importing them imports Great Expectations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
+
+_PACKAGE = "airflow_mlsecops.expectations"
+_AGAINST_A_BASELINE = (
+    "expect_column_distribution_to_match_baseline",
+    "expect_column_labels_to_match_baseline",
+    "expect_table_schema_to_match_baseline",
+)
+MODULES: dict[str, str] = {kind: f"{_PACKAGE}.{kind}" for kind in _AGAINST_A_BASELINE}
+
+
+def make_known(types: Iterable[str]) -> None:
+    """Let Great Expectations know those of our own among these types."""
+    for module in sorted({MODULES[each] for each in types if each in MODULES}):
+        import_module(module)
