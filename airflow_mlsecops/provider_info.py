@@ -54,7 +54,9 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [
             {"integration-name": _INTEGRATION, "python-modules": ["airflow_mlsecops.triggers.signed_artifact"]},
         ],
-        "extra-links": ["airflow_mlsecops.links.EvidenceLink"],
+        "extra-links": [
+            f"airflow_mlsecops.links.{name}" for name in ("EvidenceLink", "ReportLink", "ValidationReportLink")
+        ],
         "config": {
             "mlsecops": {
                 "description": "Security controls and evidence for machine-learning pipelines.",
