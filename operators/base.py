@@ -14,7 +14,7 @@ from airflow_mlsecops.core.errors import ConfigurationError, MlsecopsError
 from airflow_mlsecops.hooks.mlsecops import DEFAULT_CONN_ID, MlsecopsHook
 from airflow_mlsecops.hooks.references import ArtifactLike, resolve_artifact
 from airflow_mlsecops.links import EvidenceLink
-from airflow_mlsecops.operators.reference import bounded
+from airflow_mlsecops.operators.reference import bounded, check_fits
 
 if TYPE_CHECKING:
     from airflow_mlsecops.core.artifact import Artifact
@@ -97,6 +97,7 @@ class MlsecopsOperator(BaseOperator):
             reuse=reuse,
             remember_local=remember_local,
         )
+        check_fits(artifact)
         self.pinned_digest = artifact.digest
         self.log.info("Artifact %s at %s", artifact, artifact.uri)
         self.log.info("  %d files, %d bytes, sha256:%s", artifact.files, artifact.size, artifact.digest)

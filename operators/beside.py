@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
 
 def check_beside(folder: str, artifact: Artifact) -> None:
-    """Refuse a folder within the artifact: what is written there would change it.
+    """Refuse, before anything is read, a place that can't be written to or lies within the artifact.
+
+    What is written within it would change it.
 
     Raises:
-        ConfigurationError: if it is.
+        ConfigurationError: naming the place.
     """
-    if artifact.form is Form.TREE and f"{_absolute(folder)}/".startswith(f"{_absolute(artifact.uri)}/"):
+    place = _absolute(folder)
+    if artifact.form is Form.TREE and f"{place}/".startswith(f"{_absolute(artifact.uri)}/"):
         raise ConfigurationError(
             f"{folder} lies in the data set {artifact.uri}", "name a folder beside it: the data set must not change"
         )
@@ -63,8 +66,6 @@ def _place(hook: MlsecopsHook, folder: str) -> tuple[Backend, str, str]:
     where = _absolute(folder)
     if where.startswith("s3://"):
         bucket, _, prefix = where.removeprefix("s3://").partition("/")
-        if not bucket:
-            raise ConfigurationError(f"{folder!r} names no bucket", "write s3://bucket/prefix")
         return S3Backend(hook.access.s3(), bucket, ""), f"{prefix}/" if prefix else "", where
     return LocalBackend(Path(where)), "", where
 
@@ -73,12 +74,13 @@ def _absolute(uri: str) -> str:
     """A local path, or an S3 URI, with no slash at its end.
 
     Raises:
-        ConfigurationError: for any other scheme.
+        ConfigurationError: if it is neither.
     """
-    if uri.startswith("s3://"):
-        return uri.rstrip("/")
     if "://" not in uri:
         return str(Path(uri).resolve())
-    if urlsplit(uri).scheme != "file":
-        raise ConfigurationError(f"nothing can be written to {uri!r}", "name a folder, or an s3:// prefix")
-    return str(Path(unquote(urlsplit(uri).path)).resolve())
+    parts = urlsplit(uri)
+    if parts.scheme == "s3" and parts.netloc:
+        return uri.rstrip("/")
+    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
+        return str(Path(unquote(parts.path)).resolve())
+    raise ConfigurationError(f"nothing can be written to {uri!r}", "name a folder, or s3://bucket/prefix")

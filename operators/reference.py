@@ -4,58 +4,70 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.core.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from airflow_mlsecops.core.artifact import Artifact
+
 MAX_BYTES = 4096
+_MAX_ARTIFACT_BYTES = 3584
+"""So that what a task says about an artifact still fits beside it."""
 _SHORT = 40
 """Texts are cut down to this many bytes, if it takes that much."""
-_EXACT = frozenset({"uri", "digest", "evidence", "version", "versions", "kind", "form", "verdict", "control"})
-"""Never cut: with less of it, a reference would refer to something else."""
+_FOR_PEOPLE = frozenset({"name", "summary", "reasons", "policy", "approver"})
+"""What may be cut. Without the end of a URI or a digest, a reference would refer to something else."""
 
 
 def size_of(value: Any) -> int:
-    """Bytes as JSON in its longest form, in which whatever isn't ASCII is written out."""
+    """Bytes as JSON in its longest form, in which whatever isn't ASCII is written as an escape."""
     return len(json.dumps(value))
 
 
-def bounded(reference: Mapping[str, Any]) -> dict[str, Any]:
-    """The reference, its texts for people cut as far as it takes: the longest one first.
+def bounded(reference: Mapping[str, Any], limit: int = MAX_BYTES) -> dict[str, Any]:
+    """The reference, its texts for people cut as far as it takes, the longest one first.
 
     Raises:
         ConfigurationError: if what must not be cut is too long, such as the URI of the artifact.
     """
     value: dict[str, Any] = json.loads(json.dumps(reference))
-    while (excess := size_of(value) - MAX_BYTES) > 0:
-        longest = max(_texts(value), key=lambda found: size_of(found[0][found[1]]), default=None)
-        if longest is None or size_of(longest[0][longest[1]]) <= _SHORT:
+    while (excess := size_of(value) - limit) > 0:
+        holder, key = max(_texts(value), key=lambda found: size_of(found[0][found[1]]), default=({}, ""))
+        size = size_of(holder[key]) if holder else 0
+        if size <= _SHORT:
             raise ConfigurationError(
-                f"the reference to the artifact takes {size_of(value)} bytes, more than {MAX_BYTES}",
-                "give the data a shorter path",
+                f"the reference to the artifact takes more than {limit} bytes", "give the data a shorter path"
             )
-        holder, key = longest
-        holder[key] = _cut(holder[key], max(_SHORT, size_of(holder[key]) - excess))
+        holder[key] = _cut(holder[key], max(_SHORT, size - excess))
     return value
 
 
-def _texts(value: Any) -> Iterator[tuple[Any, Any]]:
+def check_fits(artifact: Artifact) -> None:
+    """Refuse an artifact that no task could hand on, before any work is done.
+
+    Raises:
+        ConfigurationError: if its URI is too long.
+    """
+    bounded({"artifact": artifact.to_dict()}, _MAX_ARTIFACT_BYTES)
+
+
+def _texts(value: Any, for_people: bool = False) -> Iterator[tuple[Any, Any]]:
     """Each text that may be cut, by what holds it and its key there."""
-    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
     for key, item in pairs:
-        if isinstance(item, str) and key not in _EXACT:
+        cut = for_people or key in _FOR_PEOPLE
+        if isinstance(item, str) and cut:
             yield value, key
-        else:
-            yield from _texts(item)
+        elif isinstance(item, (dict, list)):
+            yield from _texts(item, cut and isinstance(item, list))
 
 
 def _cut(text: str, size: int) -> str:
     """As much of the text's beginning as fits into so many bytes of JSON, with an ellipsis."""
     left = size - size_of("…")
-    kept = 0
-    for letter in text:
+    for kept, letter in enumerate(text):
         left -= size_of(letter) - 2
         if left < 0:
-            break
-        kept += 1
-    return text[:kept] + "…"
+            return f"{text[:kept]}…"
+    return text

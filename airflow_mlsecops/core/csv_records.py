@@ -1,4 +1,7 @@
-"""Rewrite a CSV file record by record: an untouched record keeps its bytes, also line ends and quotes."""
+"""Rewrite a CSV file record by record: an untouched record keeps its bytes, also line ends and quotes.
+
+Blank lines, which are no records, are left out.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ def rewritten_csv(data: bytes, changes: Mapping[int, str | None], column: str = 
     for record in reader:
         begin, end = end, reader.line_num
         if not record:
-            continue  # a blank line is no record
+            continue
         text = "".join(lines[begin:end])
         if number in changes:
             value = changes[number]

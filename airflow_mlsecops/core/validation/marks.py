@@ -138,9 +138,9 @@ def _batches(source: Source, query: str) -> Iterator[Any]:
     import duckdb
 
     try:
-        result = source.connection.execute(query)
         # DuckDB 2 renamed it.
-        reader = getattr(result, "to_arrow_reader", None) or result.fetch_record_batch
+        relation = source.connection.sql(query)
+        reader = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
         yield from reader(_FETCHED)
     except duckdb.OutOfMemoryException as error:
         raise DataError(

@@ -14,6 +14,7 @@ The caller still owes: that the path is a private copy of the pinned bytes, and 
 
 from __future__ import annotations
 
+import csv
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -105,11 +106,11 @@ def part(
         copied = good if quarantine.remainder and not as_csv else None
         with Marks(path, found, document, wanted, memory_limit=memory_limit) as marks:
             rows, numbers = _copy(path, marks, wanted, bad, copied)
+        rest = quarantine.remainder and rows < found.rows
+        if rest and as_csv:
+            good = _csv_without(path, numbers, good.with_suffix(".csv"), found.rows - rows)
         outputs = {QUARANTINE: quarantine.keep(bad, QUARANTINE)}
-        if quarantine.remainder and rows < found.rows:
-            if as_csv:
-                good = good.with_suffix(".csv")
-                good.write_bytes(rewritten_csv(path.read_bytes(), dict.fromkeys(numbers)))
+        if rest:
             outputs[REMAINDER] = quarantine.keep(good, REMAINDER)
     return Parted(rows, outputs)
 
@@ -143,6 +144,18 @@ def _copy(path: Path, marks: Marks, wanted: Sequence[Outcome], bad: Path, good: 
                 "leave the quarantine out for this suite, and report it: the quarantine would not be whole",
             )
     return total, numbers
+
+
+def _csv_without(path: Path, numbers: Sequence[int], good: Path, rows: int) -> Path:
+    """Write the other records with their own bytes, and see that a reader finds as many as there should be."""
+    try:
+        good.write_bytes(rewritten_csv(path.read_bytes(), dict.fromkeys(numbers)))
+        whole = read_arrow_table(good).num_rows == rows
+    except csv.Error:  # such as a cell beyond the csv module's limit
+        whole = False
+    if not whole:
+        raise DataError(f"the records of {path.name} can't be told apart", "write Parquet, or leave the remainder out")
+    return good
 
 
 def _stretches(path: Path, rows: int) -> Iterator[Any]:
