@@ -33,8 +33,7 @@ def bounded(reference: Mapping[str, Any], limit: int = MAX_BYTES) -> dict[str, A
     """
     value: dict[str, Any] = json.loads(json.dumps(reference))
     while (excess := size_of(value) - limit) > 0:
-        holder, key = max(_texts(value), key=lambda found: size_of(found[0][found[1]]), default=({}, ""))
-        size = size_of(holder[key]) if holder else 0
+        size, holder, key = max(_texts(value), key=lambda found: found[0], default=(0, value, ""))
         if size <= _SHORT:
             raise ConfigurationError(
                 f"the reference to the artifact takes more than {limit} bytes", "give the data a shorter path"
@@ -52,13 +51,13 @@ def check_fits(artifact: Artifact) -> None:
     bounded({"artifact": artifact.to_dict()}, _MAX_ARTIFACT_BYTES)
 
 
-def _texts(value: Any, for_people: bool = False) -> Iterator[tuple[Any, Any]]:
-    """Each text that may be cut, by what holds it and its key there."""
+def _texts(value: Any, for_people: bool = False) -> Iterator[tuple[int, Any, Any]]:
+    """Each text that may be cut: its size, what holds it, and its key there."""
     pairs = value.items() if isinstance(value, dict) else enumerate(value)
     for key, item in pairs:
         cut = for_people or key in _FOR_PEOPLE
         if isinstance(item, str) and cut:
-            yield value, key
+            yield size_of(item), value, key
         elif isinstance(item, (dict, list)):
             yield from _texts(item, cut and isinstance(item, list))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow.sdk import XComArg
+
 from airflow_mlsecops.core.findings import Severity
 from airflow_mlsecops.core.predicates.provenance import Material
 from airflow_mlsecops.core.validation.engines import ENGINES
@@ -45,8 +47,8 @@ class ValidateDataOperator(ControlOperator):
             doesn't hold are written there as one Parquet file, with their numbers and reasons.
         quarantine_severity: only rows that break an expectation of at least this severity: ``critical``, ``warning``
             or ``info``.
-        remainder_uri: a folder or prefix for the other rows as a derived data set with signed provenance; the XCom
-            ``remainder`` refers to it. Its verdict is its own: validate it, too. Needs ``quarantine_uri``.
+        remainder_uri: a folder or prefix for the other rows as a derived data set with signed provenance; hand
+            ``validate.remainder`` on. Its verdict is its own: validate it, too. Needs ``quarantine_uri``.
         show_values: show a few of the values that aren't as expected in the HTML report, and nowhere else.
 
     Example::
@@ -96,6 +98,11 @@ class ValidateDataOperator(ControlOperator):
         # Airflow would call a callable among the template fields itself, with arguments of its own.
         self._make_suite: Callable[[], Any] | None = suite if callable(suite) else None
         self.suite = getattr(suite, "__qualname__", repr(suite)) if callable(suite) else suite
+
+    @property
+    def remainder(self) -> XComArg:
+        """What a later task takes as its artifact to work on the rows that broke nothing."""
+        return XComArg(self, key=REMAINDER)
 
     def control(self, artifact: Artifact, path: Path) -> Report:
         """See :func:`airflow_mlsecops.core.controls.validation.validate_data`."""

@@ -30,7 +30,7 @@ def example_quarantine() -> None:
         quarantine_uri=f"{HOME}/data/quarantine",
         remainder_uri=f"{HOME}/data/remainder",
     )
-    ValidateDataOperator(task_id="validate_remainder", artifact=all_rows.output["remainder"], suite="digits")
+    ValidateDataOperator(task_id="validate_remainder", artifact=all_rows.remainder, suite="digits")
     # [END quarantine]
 
 

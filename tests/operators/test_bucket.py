@@ -121,9 +121,9 @@ def test_a_server_that_is_down_is_retried(
     bucket: str, prefix: str, deployment: Deployment, monkeypatch: pytest.MonkeyPatch, s3_server: S3Server
 ) -> None:
     """It goes away once the data are read: no verdict is signed, because what it would name isn't there."""
-    from airflow_mlsecops.operators import validate_data
+    from airflow_mlsecops.operators import beside
 
-    whole = validate_data.keep_beside
+    whole = beside.keep_beside
 
     def away(hook: Any, *args: Any, **kwargs: Any) -> Any:
         access = s3_server.access(endpoint=f"http://127.0.0.1:{closed_port()}")
@@ -131,7 +131,7 @@ def test_a_server_that_is_down_is_retried(
             patch.setattr(hook, "access", access)
             return whole(hook, *args, **kwargs)
 
-    monkeypatch.setattr(validate_data, "keep_beside", away)
+    monkeypatch.setattr("airflow_mlsecops.operators.validate_data.keep_beside", away)
     run = validate(bucket, prefix, deployment, quarantine_uri=f"s3://{bucket}/{prefix}-q", retries=1)
     assert run.state == "up_for_retry"
     assert deployment.bundles() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -99,13 +100,13 @@ class Shouting(ControlOperator):
 
 def policy_at(artifact: str) -> str:
     """A release policy that asks for fifty things with long names, none of which is there."""
-    asked = [{"evidence": "test-result", "of": "dataset", "control": f"c{n}{WIDE * 200}"} for n in range(50)]
+    asked = [{"evidence": "test-result", "of": "model", "control": f"c{n}{WIDE * 200}"} for n in range(50)]
     path = Path(artifact).with_name("policy.json")
     path.write_text(json.dumps({"version": 1, "name": WIDE * 500, "require": asked}))
     return str(path)
 
 
-OPERATORS = {
+OPERATORS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "any control": lambda given: Shouting(on_fail="continue", **given),
     "poisoning": lambda given: DetectLabelPoisoningOperator(label_column=NAME, on_fail="continue", **given),
     "scan": lambda given: ScanModelOperator(on_fail="continue", **given),
