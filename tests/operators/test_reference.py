@@ -102,7 +102,7 @@ def policy_at(artifact: str) -> str:
     """A release policy that asks for fifty things with long names, none of which is there."""
     asked = [{"evidence": "test-result", "of": "model", "control": f"c{n}{WIDE * 200}"} for n in range(50)]
     path = Path(artifact).with_name("policy.json")
-    path.write_text(json.dumps({"version": 1, "name": WIDE * 500, "require": asked}))
+    path.write_text(json.dumps({"version": 1, "name": WIDE * 500, "require": asked}, ensure_ascii=False))
     return str(path)
 
 
