@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,9 @@ from airflow_mlsecops.core.digest import sha256_bytes
 from airflow_mlsecops.core.errors import ConfigurationError
 from airflow_mlsecops.core.findings import Finding, Severity
 from airflow_mlsecops.core.report import Report, Verdict
+from airflow_mlsecops.operators.approval_gate import ApprovalGateOperator
 from airflow_mlsecops.operators.attest_provenance import AttestProvenanceOperator
+from airflow_mlsecops.operators.base import MlsecopsOperator
 from airflow_mlsecops.operators.control import ControlOperator
 from airflow_mlsecops.operators.detect_label_poisoning import DetectLabelPoisoningOperator
 from airflow_mlsecops.operators.reference import MAX_BYTES, bounded
@@ -127,8 +130,10 @@ def test_every_operator(which: str, data: Path, tmp_path: Path) -> None:
     assert small(run)
 
 
-def test_sanitizing(tmp_path: Path, deployment: Deployment) -> None:
-    assert SanitizeDatasetOperator.end is ValidateDataOperator.end  # where all references are bounded
+@pytest.mark.parametrize("operator", [ApprovalGateOperator, SanitizeDatasetOperator])
+def test_what_the_others_hand_on_goes_the_same_way(operator: Any) -> None:
+    assert operator.end is MlsecopsOperator.end  # where all references are bounded
+    assert "xcom_push" not in inspect.getsource(inspect.getmodule(operator))
 
 
 def test_a_path_that_no_reference_can_hold_is_refused_before_any_work(tmp_path: Path, deployment: Deployment) -> None:

@@ -105,23 +105,22 @@ def part(
         as_csv = table_format(part_files(path)[0]) == "csv" and path.is_file()
         copied = good if quarantine.remainder and not as_csv else None
         with Marks(path, found, document, wanted, memory_limit=memory_limit) as marks:
-            rows, numbers = _copy(path, marks, wanted, bad, copied)
+            rows = _copy(path, marks, wanted, bad, copied)
         rest = quarantine.remainder and rows < found.rows
         if rest and as_csv:
-            good = _csv_without(path, numbers, good.with_suffix(".csv"), found.rows - rows)
+            good = _csv_without(path, bad, good.with_suffix(".csv"), found.rows - rows)
         outputs = {QUARANTINE: quarantine.keep(bad, QUARANTINE)}
         if rest:
             outputs[REMAINDER] = quarantine.keep(good, REMAINDER)
     return Parted(rows, outputs)
 
 
-def _copy(path: Path, marks: Marks, wanted: Sequence[Outcome], bad: Path, good: Path | None) -> tuple[int, list[int]]:
-    """Write the marked rows, and the others if there is a place for them; else hand back the marked rows' numbers."""
+def _copy(path: Path, marks: Marks, wanted: Sequence[Outcome], bad: Path, good: Path | None) -> int:
+    """Write the marked rows, and the others if there is a place for them; say how many are marked."""
     import numpy as np
     import pyarrow as pa
 
     counted = np.zeros(len(wanted), dtype=np.int64)
-    numbers: list[int] = []
     start = total = 0
     with ExitStack() as stack:
         kept = stack.enter_context(RowGroups(bad))
@@ -133,8 +132,6 @@ def _copy(path: Path, marks: Marks, wanted: Sequence[Outcome], bad: Path, good: 
             kept.write(_with_reasons(table.filter(pa.array(rows)), start, marked, wanted))
             if rest is not None:
                 rest.write(table.filter(pa.array(~rows)))
-            else:
-                numbers += (np.flatnonzero(rows) + start).tolist()
             total += int(rows.sum())
             start += table.num_rows
     for outcome, count in zip(wanted, counted.tolist(), strict=True):
@@ -143,11 +140,14 @@ def _copy(path: Path, marks: Marks, wanted: Sequence[Outcome], bad: Path, good: 
                 f"{outcome.type} says that {outcome.unexpected} rows break it, and {count} can be told",
                 "leave the quarantine out for this suite, and report it: the quarantine would not be whole",
             )
-    return total, numbers
+    return total
 
 
-def _csv_without(path: Path, numbers: Sequence[int], good: Path, rows: int) -> Path:
+def _csv_without(path: Path, bad: Path, good: Path, rows: int) -> Path:
     """Write the other records with their own bytes, and see that a reader finds as many as there should be."""
+    import pyarrow.parquet as pq
+
+    numbers = pq.read_table(bad, columns=pq.read_schema(bad).names[-2:-1]).column(0).to_pylist()
     try:
         good.write_bytes(rewritten_csv(path.read_bytes(), dict.fromkeys(numbers)))
         whole = read_arrow_table(good).num_rows == rows
