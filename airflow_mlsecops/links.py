@@ -15,12 +15,25 @@ PAGE = "/mlsecops/dags/{dag_id}/artifacts/{digest}"
 """Where the plugin shows what the store holds about an artifact, verified when it is opened."""
 
 
+REPORT_PAGE = PAGE + "/reports/{evidence}"
+"""Where it shows the report that a verified statement about the artifact names."""
+
+
 def evidence_url(dag_id: str, digest: str) -> str:
     """The address of an artifact's page, relative to Airflow's own base URL."""
+    return _url(PAGE, dag_id=dag_id, digest=digest)
+
+
+def report_url(dag_id: str, digest: str, evidence: str) -> str:
+    """The address of the report that a statement names, relative to Airflow's own base URL."""
+    return _url(REPORT_PAGE, dag_id=dag_id, digest=digest, evidence=evidence)
+
+
+def _url(page: str, **parts: str) -> str:
     from airflow.sdk.configuration import conf
 
     base = str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
-    return base + PAGE.format(dag_id=quote(dag_id, safe=""), digest=quote(digest, safe=""))
+    return base + page.format(**{name: quote(part, safe="") for name, part in parts.items()})
 
 
 class EvidenceLink(BaseOperatorLink):
@@ -36,3 +49,20 @@ class EvidenceLink(BaseOperatorLink):
         """The address, or nothing while there is no pinned artifact yet."""
         digest = getattr(operator, "pinned_digest", "")
         return evidence_url(ti_key.dag_id, digest) if digest else ""
+
+
+class ReportLink(BaseOperatorLink):
+    """Leads to the report of a control, which a person can read; nothing if it made none."""
+
+    name = "Report"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """The address, or nothing while there is no signed verdict that names a report."""
+        digest, evidence = getattr(operator, "pinned_digest", ""), getattr(operator, "report_evidence", "")
+        return report_url(ti_key.dag_id, digest, evidence) if digest and evidence else ""
+
+
+class ValidationReportLink(ReportLink):
+    """Leads to the report of a data validation."""
+
+    name = "Validation report"

@@ -64,7 +64,9 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [f"airflow_mlsecops.triggers.{name}" for name in _TRIGGERS],
             },
         ],
-        "extra-links": ["airflow_mlsecops.links.EvidenceLink"],
+        "extra-links": [
+            f"airflow_mlsecops.links.{name}" for name in ("EvidenceLink", "ReportLink", "ValidationReportLink")
+        ],
         "config": {
             "mlsecops": {
                 "description": "Security controls and evidence for machine-learning pipelines.",

@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlsecops.core.artifact import Kind
 from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.predicates import provenance
-from airflow_mlsecops.core.predicates.types import OURS
 from airflow_mlsecops.hooks.references import ArtifactLike, resolve_artifact
 from airflow_mlsecops.hooks.run_info import run_info
 from airflow_mlsecops.hooks.surroundings import surroundings
 from airflow_mlsecops.operators.base import MlsecopsOperator
+from airflow_mlsecops.operators.derived import BUILDER
 
 if TYPE_CHECKING:
     from airflow_mlsecops.hooks.mlsecops import MlsecopsHook
-
-BUILDER = f"{OURS}/airflow"
 
 
 class AttestProvenanceOperator(MlsecopsOperator):

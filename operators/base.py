@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airflow_mlsecops.core.artifact import Kind
@@ -14,6 +14,7 @@ from airflow_mlsecops.core.errors import ConfigurationError, MlsecopsError
 from airflow_mlsecops.hooks.mlsecops import DEFAULT_CONN_ID, MlsecopsHook
 from airflow_mlsecops.hooks.references import ArtifactLike, resolve_artifact
 from airflow_mlsecops.links import EvidenceLink
+from airflow_mlsecops.operators.reference import bounded, check_fits
 
 if TYPE_CHECKING:
     from airflow_mlsecops.core.artifact import Artifact
@@ -55,7 +56,7 @@ class MlsecopsOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("artifact", "artifact_name", "mlsecops_conn_id")
-    operator_extra_links = (EvidenceLink(),)
+    operator_extra_links: Sequence[BaseOperatorLink] = (EvidenceLink(),)
     ui_color = "#e6f4ea"
     default_kind: ClassVar[Kind] = Kind.DATASET
     keeps_manifest: ClassVar[bool] = True
@@ -97,6 +98,7 @@ class MlsecopsOperator(BaseOperator):
             reuse=reuse,
             remember_local=remember_local,
         )
+        check_fits(artifact)
         self.pinned_digest = artifact.digest
         self.log.info("Artifact %s at %s", artifact, artifact.uri)
         self.log.info("  %d files, %d bytes, sha256:%s", artifact.files, artifact.size, artifact.digest)
@@ -131,12 +133,13 @@ class MlsecopsOperator(BaseOperator):
             AirflowFailException: on a NO with ``fail``: never retried, because the bytes would be the same.
             AirflowSkipException: on a NO with ``skip``.
         """
+        small = bounded(reference)
         self.told = dict(reference)
-        context["ti"].xcom_push(key="mlsecops", value=dict(reference))
+        context["ti"].xcom_push(key="mlsecops", value=small)
         if not said_no or on_no == "continue":
             if said_no:
                 self.log.warning("Going on although the answer is NO, as told by the Dag's author: %s", said_no)
-            return dict(reference)
+            return small
         raise (AirflowSkipException if on_no == "skip" else AirflowFailException)(said_no)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:

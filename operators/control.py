@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_mlsecops.core.errors import DataError, MlsecopsError
 from airflow_mlsecops.core.findings import Finding, Severity
-from airflow_mlsecops.core.report import Report, Verdict
+from airflow_mlsecops.core.report import REPORT, Report, Verdict
 from airflow_mlsecops.hooks.run_info import run_info
+from airflow_mlsecops.links import EvidenceLink, ReportLink
 from airflow_mlsecops.operators.base import MlsecopsOperator, OnNo, check_choice
 
 if TYPE_CHECKING:
@@ -30,11 +31,13 @@ class ControlOperator(MlsecopsOperator):
     """
 
     control_name: ClassVar[str]
+    operator_extra_links = (EvidenceLink(), ReportLink())
 
     def __init__(self, *, on_fail: OnNo = "fail", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         check_choice("on_fail", on_fail, ("fail", "skip", "continue"))
         self.on_fail = on_fail
+        self.report_evidence = ""
 
     @abstractmethod
     def control(self, artifact: Artifact, path: Path) -> Report:
@@ -47,8 +50,13 @@ class ControlOperator(MlsecopsOperator):
             report = self._report(hook, context, artifact, path)
         digest = hook.record(report, run_info(context))
         self._tell(report, digest)
+        self.recorded(hook, context, report, digest)
         said_no = "" if report else f"{report.control} of {artifact} failed: {report.summary}"
         return self.end(context, reference(report, digest), said_no=said_no, on_no=self.on_fail)
+
+    def recorded(self, hook: MlsecopsHook, context: Any, report: Report, digest: Sha256) -> None:
+        """What else is to be done once the verdict is signed and stored; it happens whatever the verdict is."""
+        self.report_evidence = digest if REPORT in report.blobs else ""
 
     def _report(self, hook: MlsecopsHook, context: Any, artifact: Artifact, path: Path) -> Report:
         """Run the control; data that can't be judged is a FAIL, and so is a crash, which is also raised."""

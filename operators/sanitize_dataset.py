@@ -9,17 +9,15 @@ from airflow_mlsecops.core.artifact import Kind
 from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.errors import ConfigurationError, StatementError
 from airflow_mlsecops.core.evidence import collect
-from airflow_mlsecops.core.predicates import control_run, provenance
-from airflow_mlsecops.core.predicates.types import OURS
-from airflow_mlsecops.hooks.run_info import run_info
+from airflow_mlsecops.core.predicates import control_run
 from airflow_mlsecops.operators.base import MlsecopsOperator, check_choice, require_text
+from airflow_mlsecops.operators.derived import sign_derived
 
 if TYPE_CHECKING:
     from airflow_mlsecops.core.artifact import Artifact
     from airflow_mlsecops.core.digest import Sha256
     from airflow_mlsecops.hooks.mlsecops import MlsecopsHook
 
-BUILDER = f"{OURS}/airflow"
 CONTROL = "label-poisoning"
 
 
@@ -106,16 +104,7 @@ class SanitizeDatasetOperator(MlsecopsOperator):
             "rows": made.rows,
             "detectors": None if self.detectors is None else list(self.detectors),
         }
-        statement = provenance.build(
-            derived,
-            inputs=[artifact],
-            parameters=parameters,
-            run=run_info(context),
-            builder=BUILDER,
-            started_at=context["ti"].start_date,
-            finished_at=utcnow(),
-        )
-        digest = hook.put(statement)
+        digest = sign_derived(hook, context, derived, artifact, parameters=parameters)
         self.log.info("%s: %d rows by the rule %r, account sha256:%s", derived, made.touched, self.rule, account)
         self.log.info("Evidence sha256:%s", digest)
         counts = {"touched": made.touched, "rows": made.rows, "account": account}

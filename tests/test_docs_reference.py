@@ -150,7 +150,7 @@ def built() -> dict[str, Mapping[str, Any]]:
     """One predicate of each kind with every field that there is, by slug."""
     subject = evidence.artifact()
     statements = [
-        evidence.control_statement(subject, "control", Verdict.WARN, evidence.NOW),
+        evidence.control_statement(subject, "control", Verdict.WARN, evidence.NOW, {"quarantine": subject}),
         evidence.provenance_statement(subject, [evidence.artifact("data")], evidence.NOW),
         evidence.revocation_statement(subject.digest),
         evidence.waiver_statement(subject, "scan", evidence.NOW, evidence.NOW + timedelta(days=1)),

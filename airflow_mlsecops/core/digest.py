@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO, NewType
 
 from airflow_mlsecops.core.errors import StatementError
@@ -23,6 +24,12 @@ _HEX = re.compile(r"[0-9a-f]{64}\Z")
 def sha256_bytes(data: bytes) -> Sha256:
     """The SHA-256 of ``data``, as ``sha256sum`` prints it."""
     return Sha256(hashlib.sha256(data).hexdigest())
+
+
+def sha256_file(path: Path) -> Sha256:
+    """The SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return Sha256(hashlib.file_digest(stream, "sha256").hexdigest())
 
 
 def parse_sha256(text: object) -> Sha256:

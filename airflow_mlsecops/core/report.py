@@ -11,6 +11,9 @@ from airflow_mlsecops.core.artifact import Artifact
 from airflow_mlsecops.core.canonical import jsonable
 from airflow_mlsecops.core.findings import Finding, Severity
 
+REPORT = "report.html"
+"""The blob that people look at: one self-contained page."""
+
 
 class Verdict(StrEnum):
     """What a control decided. Anything that isn't PASS or WARN stops a gate."""
@@ -43,6 +46,7 @@ class Report:
         tools: version of each tool that took part.
         details: the full report, written to the store as one JSON blob.
         blobs: further blobs by name (row lists, tables), each written to the store under its own digest.
+        outputs: files by what they are, which the control wrote beside the data because they hold data: pinned.
     """
 
     subject: Artifact
@@ -55,6 +59,7 @@ class Report:
     tools: Mapping[str, str] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     blobs: Mapping[str, bytes] = field(default_factory=dict)
+    outputs: Mapping[str, Artifact] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return self.verdict is not Verdict.FAIL
@@ -71,4 +76,5 @@ class Report:
             "parameters": jsonable(dict(self.parameters)),
             "tools": dict(self.tools),
             "details": jsonable(dict(self.details)),
+            **({"outputs": {name: made.to_dict() for name, made in self.outputs.items()}} if self.outputs else {}),
         }

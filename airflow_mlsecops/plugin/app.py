@@ -17,9 +17,10 @@ from airflow_mlsecops.plugin.problems import Problem, of_error
 
 log = logging.getLogger(__name__)
 
+POLICY = "Content-Security-Policy"
 HEADERS = {
     # No script at all, nothing from elsewhere: were a page to let hostile text through, it still couldn't do anything.
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+    POLICY: "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'self'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -41,7 +42,8 @@ class SecurityHeaders:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
-                    headers[name] = value
+                    if name != POLICY or name not in headers:  # a report's own policy is stricter
+                        headers[name] = value
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -47,6 +47,10 @@ class Links:
         """One piece of evidence, as it lies in the store."""
         return f"{self.ours}/dags/{_part(dag_id)}/evidence/{_part(digest)}"
 
+    def report(self, dag_id: str, sha256: str, digest: str) -> str:
+        """The report that a piece of evidence about an artifact names."""
+        return f"{self.page(dag_id, sha256)}/reports/{_part(digest)}"
+
     def dag(self, dag_id: str) -> str:
         """Airflow's page of a Dag."""
         return f"{self.airflow}dags/{_part(dag_id)}"

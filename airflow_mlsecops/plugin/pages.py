@@ -16,6 +16,7 @@ from airflow_mlsecops.plugin import text
 from airflow_mlsecops.plugin.access import ReadableDags
 from airflow_mlsecops.plugin.place import Place
 from airflow_mlsecops.plugin.problems import Problem, no_evidence
+from airflow_mlsecops.plugin.reports import REPORT_POLICY, report_of
 from airflow_mlsecops.plugin.source import Source
 from airflow_mlsecops.plugin.view import ArtifactView, build_view
 
@@ -50,6 +51,13 @@ def evidence_bundle(request: Request, dag_id: str, digest: str, readable: Readab
         raise no_evidence()
     name = f'inline; filename="{sha256}.sigstore.json"'
     return Response(bundle.raw, media_type="application/json", headers={"Content-Disposition": name})
+
+
+@router.get("/dags/{dag_id}/artifacts/{sha256}/reports/{digest}")
+def report_page(request: Request, dag_id: str, sha256: str, digest: str, readable: ReadableDags) -> Response:
+    """The report that a statement about an artifact names, for people, once the statement is verified."""
+    content = report_of(Source.open(), _digest(sha256), _digest(digest), readable, utcnow())
+    return HTMLResponse(content, headers={"Content-Security-Policy": REPORT_POLICY})
 
 
 def _view(request: Request, dag_id: str, sha256: str, readable: frozenset[str]) -> ArtifactView:

@@ -11,6 +11,7 @@ from airflow_mlsecops.core.digest import Sha256
 from airflow_mlsecops.core.evidence import Evidence, EvidenceSet, Refused
 from airflow_mlsecops.core.telling import Seen, Tone, describe, run_of
 from airflow_mlsecops.plugin.links import Links
+from airflow_mlsecops.plugin.reports import report_digest
 from airflow_mlsecops.plugin.source import Reading
 
 SHOWN = 200
@@ -38,6 +39,7 @@ class Row:
     Attributes:
         trusted_time: when it was signed, if somebody else than the signer vouches for that.
         log_place: where it stands in the evidence log, if the trust policy asks for one.
+        report_url: where its report for people is shown; empty if it names none.
         current: whether it is the newest of its series: of two results of one control only this one counts.
     """
 
@@ -57,6 +59,7 @@ class Row:
     run: Run
     evidence: Sha256
     evidence_url: str
+    report_url: str = ""
     current: bool = True
 
 
@@ -119,7 +122,7 @@ def table_of(reading: Reading, seen: EvidenceSet, links: Links, store_name: str)
         links: makes the addresses.
         store_name: what errors call the store; replaced, because it says where the store lies.
     """
-    rows = _mark_current(sorted((_row(item, links) for item in seen.verified), key=_age, reverse=True))
+    rows = _mark_current(sorted((_row(item, seen.subject, links) for item in seen.verified), key=_age, reverse=True))
     total = len(reading.evidence.verified) + len(reading.evidence.refused)
     return Table(
         rows=tuple(rows),
@@ -131,7 +134,7 @@ def table_of(reading: Reading, seen: EvidenceSet, links: Links, store_name: str)
     )
 
 
-def _row(item: Evidence, links: Links) -> Row:
+def _row(item: Evidence, subject: str, links: Links) -> Row:
     told, run = describe(item.statement), run_of(item.statement)
     index, attempt = run.get("map_index"), run.get("try_number")
     where = Run(
@@ -159,6 +162,7 @@ def _row(item: Evidence, links: Links) -> Row:
         run=where,
         evidence=item.digest,
         evidence_url=links.bundle(where.dag_id, item.digest),
+        report_url=links.report(where.dag_id, subject, item.digest) if report_digest(item.statement) else "",
     )
 
 

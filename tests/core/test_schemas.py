@@ -116,6 +116,7 @@ WRITTEN: dict[str, list[Statement]] = {
     ],
     "control-run-v1": [
         *(control_statement(artifact(), "scan", verdict, NOW) for verdict in Verdict),
+        control_statement(artifact(), "scan", Verdict.FAIL, NOW, {"quarantine": artifact("bad"), "remainder": TREE}),
         control_run.build(LONG, finished_at=NOW, run={}, report_blob="0" * 64, blobs={}),
     ],
 }

@@ -136,6 +136,8 @@ class TestPoisoning:
         done = poisoning(first.xcoms["return_value"], deployment, budget=0.2)
         assert done.state == "success"
         assert [result.control for result in results(table, deployment)] == ["data-validation", "label-poisoning"]
+        assert first.xcoms["_link_ValidationReportLink"].endswith(f"/reports/{first.xcoms['return_value']['evidence']}")
+        assert done.xcoms["_link_ReportLink"].endswith(f"/reports/{done.xcoms['return_value']['evidence']}")
 
     def test_flipped_labels_fail_and_their_rows_are_a_blob(self, table: Path, deployment: Deployment) -> None:
         lines = table.read_text().splitlines()

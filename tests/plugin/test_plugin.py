@@ -97,5 +97,5 @@ def test_the_app_is_built_once_however_many_ask_first(monkeypatch: pytest.Monkey
 def test_a_slow_store_doesnt_hold_the_event_loop() -> None:
     """FastAPI runs plain functions in threads; a coroutine would hold the loop while it waits for the store."""
     endpoints = [route.endpoint for route in pages.router.routes]  # type: ignore[attr-defined]
-    assert len(endpoints) == 3
+    assert len(endpoints) == 4
     assert not any(inspect.iscoroutinefunction(endpoint) for endpoint in endpoints)

@@ -239,10 +239,17 @@ class World:
         return self.put(statement, signer)
 
 
-def control_statement(subject: Artifact, control: str, verdict: Verdict, finished_at: datetime) -> Statement:
+def control_statement(
+    subject: Artifact,
+    control: str,
+    verdict: Verdict,
+    finished_at: datetime,
+    outputs: Mapping[str, Artifact] | None = None,
+) -> Statement:
     """What a control says."""
     finding = Finding(f"{control}/rule", Severity.WARNING, "something was seen", "column a", ("AML.T0020",))
-    report = Report(subject, control, verdict, f"{control} said {verdict.value}", (finding,), {"rows": 3}, {"k": 5})
+    said = f"{control} said {verdict.value}"
+    report = Report(subject, control, verdict, said, (finding,), {"rows": 3}, {"k": 5}, outputs=outputs or {})
     return control_run.build(
         report, finished_at=finished_at, run=RUN, report_blob=sha256_bytes(b"report"), blobs={"rows": "0" * 64}
     )

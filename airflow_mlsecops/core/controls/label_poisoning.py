@@ -23,7 +23,7 @@ from airflow_mlsecops.core.poisoning.report_html import report_html
 from airflow_mlsecops.core.poisoning.roles import Roles
 from airflow_mlsecops.core.poisoning.suspects import Pair, class_pairs, suspect_rows
 from airflow_mlsecops.core.poisoning.verdict import TECHNIQUES, Judgement
-from airflow_mlsecops.core.report import Report, verdict_of
+from airflow_mlsecops.core.report import REPORT, Report, verdict_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,7 +119,7 @@ def detect_label_poisoning(
         blobs={
             "suspects.json": canonical_json(rows),
             "analysis.json": canonical_json(full),
-            "report.html": report_html(table, found, full, rows, name=artifact.name),
+            REPORT: report_html(table, found, full, rows, name=artifact.name),
         },
     )
 

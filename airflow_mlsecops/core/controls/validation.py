@@ -1,7 +1,8 @@
 """Data validation: does a pinned data set meet an expectation suite?
 
 Every way in which nothing was checked counts as NO: no rows, a missing column, an expectation that errs or saw nothing.
-Neither the report nor its blobs hold cell values; whoever may see the data finds the rows by their numbers.
+Neither the report nor its blobs hold cell values, unless the HTML report is asked to show some; whoever may see the
+data finds the rows by their numbers.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from airflow_mlsecops.core.canonical import canonical_json, jsonable
 from airflow_mlsecops.core.controls.suite import LoadedSuite, load_suite
 from airflow_mlsecops.core.findings import Finding, Severity
 from airflow_mlsecops.core.profile.baseline import Baseline, NoBaseline, described, using
-from airflow_mlsecops.core.report import Report, verdict_of
+from airflow_mlsecops.core.report import REPORT, Report, verdict_of
 from airflow_mlsecops.core.validation.distributions_html import distributions
 from airflow_mlsecops.core.validation.engines import Evaluation, evaluate
+from airflow_mlsecops.core.validation.examples import examples
 from airflow_mlsecops.core.validation.outcome import Outcome, gx_result
-from airflow_mlsecops.core.validation.report_html import NAME as HTML_BLOB
+from airflow_mlsecops.core.validation.quarantine import Quarantine, part
 from airflow_mlsecops.core.validation.report_html import report_page
 from airflow_mlsecops.core.validation.rules import VerdictRules
 from airflow_mlsecops.core.validation.source import DEFAULT_MEMORY
@@ -49,6 +51,7 @@ def validate_data(
     rules: VerdictRules | None = None,
     memory_limit: str = DEFAULT_MEMORY,
     baseline: Baseline | NoBaseline | None = None,
+    quarantine: Quarantine | None = None,
     show_values: bool = False,
 ) -> Report:
     """Judge a data set by an expectation suite.
@@ -58,6 +61,7 @@ def validate_data(
     3. Turn each that doesn't hold by the verdict rules into a finding of its author's severity. One that couldn't be
        evaluated is critical, whatever its author gave it.
     4. The worst finding decides.
+    5. Keep the rows that break something apart, if that is asked for.
 
     The caller still owes: that ``path`` is a private copy of the artifact's pinned bytes.
 
@@ -69,7 +73,9 @@ def validate_data(
         rules: what has to have been seen; by default everything that wasn't seen is a NO.
         memory_limit: how much memory DuckDB may use, e.g. ``512MB``; what needs more goes to a temporary folder.
         baseline: the verified profile that some expectations compare with, or why there is none.
-        show_values: whether the HTML report, and only that, names values: categories and edges of the baseline.
+        quarantine: how to keep the rows that break something apart; by default they are not.
+        show_values: whether the HTML report, and only that, shows some of the values that are not as expected, and
+            names categories and edges of the baseline.
 
     Raises:
         SuiteError: if the suite can't be judged by; see :func:`load_suite`.
@@ -98,6 +104,10 @@ def validate_data(
         *(_finding(outcome, items[outcome.index], rules) for outcome in broken),
     ]
     findings = tuple(sorted(told, key=lambda finding: -finding.severity.rank))
+    # 5., before the report, which names what was kept.
+    kept = None
+    if quarantine is not None:
+        kept = part(path, found, loaded.document, broken, quarantine, memory_limit=memory_limit)
     # 4.
     report = Report(
         subject=artifact,
@@ -110,6 +120,7 @@ def validate_data(
             "columns": len(found.columns),
             **_counts(found.outcomes, rules),
             "expectations_evaluated_by_gx": len(found.by_gx),
+            **({"rows_quarantined": kept.rows} if kept is not None else {}),
         },
         parameters={
             "suite": loaded.name,
@@ -118,6 +129,7 @@ def validate_data(
             "engine_why": found.why,
             "rules": rules.to_dict(),
             **described(baseline),
+            **(quarantine.to_dict() if quarantine is not None else {}),
         },
         tools={name: version(name) for name in _tools(found)},
         details={
@@ -127,10 +139,13 @@ def validate_data(
             ],
         },
         blobs=_blobs(broken),
+        outputs=kept.outputs if kept is not None else {},
     )
+    shown = examples(path, broken) if show_values else None
     holds = {outcome.index: rules.holds(outcome) for outcome in found.outcomes}
     plots = distributions(found.outcomes, holds, show_values=show_values)
-    return replace(report, blobs={**report.blobs, HTML_BLOB: report_page(report, found.outcomes, holds, more=plots)})
+    page = report_page(report, found.outcomes, holds, shown, more=plots)
+    return replace(report, blobs={**report.blobs, REPORT: page})
 
 
 def _tools(found: Evaluation) -> list[str]:

@@ -5,7 +5,6 @@ What isn't touched stays as it is: of a CSV file the other records keep their ve
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from airflow_mlsecops.core.canonical import canonical_json, strict_json
+from airflow_mlsecops.core.csv_records import rewritten_csv
 from airflow_mlsecops.core.errors import ConfigurationError, DataError, StatementError
 from airflow_mlsecops.core.poisoning.labelled_table import read_labelled
 
@@ -128,39 +128,10 @@ def _account(chosen: Sequence[Mapping[str, Any]], rule: Rule, rows: int) -> byte
 
 def _rewritten(path: Path, changes: Mapping[int, str | None], label_column: str) -> bytes:
     if path.is_file() and path.name.lower().endswith(".csv"):
-        return _rewritten_csv(path.read_bytes(), changes, label_column)
+        return rewritten_csv(path.read_bytes(), changes, label_column)
     if path.is_file() and path.name.lower().endswith((".parquet", ".pq")):
         return _rewritten_parquet(path, changes, label_column)
     raise ConfigurationError(f"{path.name} can't be rewritten", "expected one .csv or .parquet file")
-
-
-def _rewritten_csv(data: bytes, changes: Mapping[int, str | None], label_column: str) -> bytes:
-    """Record by record; an untouched one keeps its bytes, also line ends and quotes."""
-    # Line ends as CSV means them: str.splitlines would also split at characters that stand within a cell.
-    lines = list(io.StringIO(data.decode("utf-8"), newline=""))
-    # The csv module counts lines as it reads them, so each record's own lines are known.
-    reader = csv.reader(iter(lines))
-    header = next(reader)
-    place, end = header.index(label_column), reader.line_num
-    kept, number = ["".join(lines[:end])], 0
-    for record in reader:
-        begin, end = end, reader.line_num
-        if not record:
-            continue  # a blank line is no record
-        text = "".join(lines[begin:end])
-        if number in changes:
-            label = changes[number]
-            text = "" if label is None else _with_label(record, place, label, text)
-        kept.append(text)
-        number += 1
-    return "".join(kept).encode("utf-8")
-
-
-def _with_label(record: list[str], place: int, label: str, text: str) -> str:
-    record[place] = label
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\r\n" if text.endswith("\r\n") else "\n").writerow(record)
-    return line.getvalue() if text.endswith("\n") else line.getvalue().rstrip("\r\n")
 
 
 def _rewritten_parquet(path: Path, changes: Mapping[int, str | None], label_column: str) -> bytes:

@@ -55,6 +55,9 @@ def build(
     parameters = jsonable(dict(report.parameters))
     digest = sha256_bytes(canonical_json(parameters))
     configuration = {"name": "parameters", "digest": {"sha256": digest}, "annotations": parameters}
+    outputs = [
+        {"name": name, "uri": made.uri, "digest": {"sha256": made.digest}} for name, made in report.outputs.items()
+    ]
     predicate = {
         "result": _RESULTS[report.verdict],
         "configuration": [configuration],
@@ -73,6 +76,7 @@ def build(
             "artifact": {"kind": report.subject.kind.value, "form": report.subject.form.value},
             "report": {"digest": {"sha256": report_blob}},
             "blobs": [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(blobs.items())],
+            **({"outputs": outputs} if outputs else {}),
             "run": dict(run),
         },
     }

@@ -10,6 +10,7 @@ import builtins
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from airflow_mlsecops.core.errors import (
     ConfigurationError,
@@ -47,6 +48,15 @@ class Backend(ABC):
         """
         with self._guarded(key):
             return self._create(key, data)
+
+    def create_from(self, key: str, file: Path) -> bool:
+        """As :meth:`create`, with the bytes of a file, which may be more than fit into memory.
+
+        Raises:
+            StoreUnavailableError: if the store can't be reached.
+        """
+        with self._guarded(key):
+            return self._create_from(key, file)
 
     def read(self, key: str, limit: int) -> bytes:
         """The bytes under ``key``.
@@ -139,6 +149,10 @@ class Backend(ABC):
             True if no other writer is in here now, False if one is, ``None`` if this store can't tell.
         """
         yield None
+
+    def _create_from(self, key: str, file: Path) -> bool:
+        """As :meth:`_create`."""
+        return self._create(key, file.read_bytes())
 
     def _create_same(self, keys: Sequence[str], data: bytes) -> builtins.list[str]:
         """The keys that were taken."""

@@ -82,15 +82,15 @@ class EvidenceStore:
         self._put(f"blobs/{digest}", data)
         return digest
 
-    def get_blob(self, digest: str) -> bytes:
+    def get_blob(self, digest: str, *, limit: int = MAX_BLOB_BYTES) -> bytes:
         """The bytes at this address, checked.
 
         Raises:
-            EvidenceNotFoundError: if there are none.
+            EvidenceNotFoundError: if there are none, or more than ``limit``.
             EvidenceBrokenError: if they aren't those that the address says.
         """
         key = f"blobs/{parse_sha256(digest)}"
-        data = self._backend.read(key, MAX_BLOB_BYTES)
+        data = self._backend.read(key, limit)
         if sha256_bytes(data) != digest:
             raise EvidenceBrokenError(
                 f"{self}: {key} was changed", "restore it from a backup, and find out who wrote to the store"

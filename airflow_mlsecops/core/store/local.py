@@ -7,11 +7,11 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from airflow_mlsecops.core.digest import sha256_bytes
+from airflow_mlsecops.core.digest import CHUNK_BYTES, sha256_bytes
 from airflow_mlsecops.core.store.backend import Backend
 
 _SWAP_SECONDS = 30.0
@@ -32,14 +32,21 @@ class LocalBackend(Backend):
         return f"evidence store {self._root}"
 
     def _create(self, key: str, data: bytes) -> bool:
+        return self._linked(key, [data])
+
+    def _create_from(self, key: str, file: Path) -> bool:
+        with file.open("rb") as stream:
+            return self._linked(key, iter(lambda: stream.read(CHUNK_BYTES), b""))
+
+    def _linked(self, key: str, chunks: Iterable[bytes]) -> bool:
         target = self._root / key
         temporary = _beside(target)
         try:
             try:
-                _write(temporary, data)
-            except FileNotFoundError:
+                _write(temporary, chunks)
+            except FileNotFoundError:  # before anything was taken from the chunks
                 target.parent.mkdir(parents=True, exist_ok=True)
-                _write(temporary, data)
+                _write(temporary, chunks)
             try:
                 os.link(temporary, target)
             except FileExistsError:
@@ -75,7 +82,7 @@ class LocalBackend(Backend):
             folder.mkdir(parents=True, exist_ok=True)
         temporary, taken = _beside(targets[0]), []
         try:
-            _write(temporary, data)
+            _write(temporary, [data])
             for key, target in zip(keys, targets, strict=True):
                 try:
                     os.link(temporary, target)
@@ -105,7 +112,7 @@ class LocalBackend(Backend):
                 return False
             temporary = _beside(target)
             try:
-                _write(temporary, data)
+                _write(temporary, [data])
                 os.replace(temporary, target)  # noqa: PTH105 - beside the other calls that a crash test counts
             finally:
                 temporary.unlink(missing_ok=True)
@@ -134,11 +141,12 @@ def _beside(target: Path) -> Path:
     return target.parent / f".{secrets.token_hex(8)}.tmp"
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, chunks: Iterable[bytes]) -> None:
     """Write a new read-only file, and flush it to disk."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
     with os.fdopen(descriptor, "wb") as stream:
-        stream.write(data)
+        for chunk in chunks:
+            stream.write(chunk)
         stream.flush()
         os.fsync(stream.fileno())
 

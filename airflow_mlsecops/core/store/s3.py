@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.errors import (
@@ -34,7 +35,11 @@ class S3Backend(Backend):
     def __str__(self) -> str:
         return f"evidence store s3://{self._bucket}/{self._prefix}"
 
-    def _create(self, key: str, data: bytes) -> bool:
+    def _create_from(self, key: str, file: Path) -> bool:
+        with file.open("rb") as stream:
+            return self._create(key, stream)
+
+    def _create(self, key: str, data: bytes | IO[bytes]) -> bool:
         wanted = self._wanted(key)
         lock = {"ObjectLockMode": wanted.mode, "ObjectLockRetainUntilDate": wanted.until} if wanted else {}
         try:

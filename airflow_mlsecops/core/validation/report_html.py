@@ -1,12 +1,13 @@
-"""The report of a validation that people look at: one HTML file, no cell values, examples by row number.
+"""The report of a validation that people look at: one HTML file, examples by row number, cell values only if asked.
 
 Column names, arguments of expectations and messages come from strangers' data; all of it goes through the page frame,
-which escapes everything. Values of cells aren't masked here but absent: no outcome carries any.
+which escapes everything. Values of cells aren't masked here but absent: no outcome carries any. Those that the Dag's
+author asks for come in beside the outcomes, and are cut.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow_mlsecops.core.canonical import canonical_json
@@ -16,19 +17,21 @@ from airflow_mlsecops.core.html.table import facts, table
 from airflow_mlsecops.core.html.text import Html
 from airflow_mlsecops.core.report import Report
 from airflow_mlsecops.core.validation.distributions_html import told_baseline
+from airflow_mlsecops.core.validation.examples import EXAMPLES, MAX_BROKEN, Example
 from airflow_mlsecops.core.validation.outcome import Outcome
 
-NAME = "report.html"
-EXAMPLES = 10
-"""How many row numbers stand beside an expectation; the blob of row numbers has more."""
-MAX_BROKEN = 200
 MAX_ALL = 1000
 _TONES = {"pass": "good", "warn": "warn", "fail": "bad"}
 _SEVERITIES = {"critical": "bad", "warning": "warn", "info": "plain"}
 
 
 def report_page(
-    report: Report, outcomes: Iterable[Outcome], holds: Mapping[int, bool], *, more: Iterable[Html] = ()
+    report: Report,
+    outcomes: Iterable[Outcome],
+    holds: Mapping[int, bool],
+    examples: Mapping[int, Sequence[Example]] | None = None,
+    *,
+    more: Iterable[Html] = (),
 ) -> bytes:
     """The page.
 
@@ -36,6 +39,7 @@ def report_page(
         report: what the control returns; its blobs aren't looked at.
         outcomes: in the suite's order.
         holds: whether each of them, by index, holds by the verdict rules.
+        examples: some values that aren't as expected, by the outcome's index; none are shown without.
         more: further sections, which come before the list of all expectations.
     """
     items = report.details["suite"]["expectations"]
@@ -46,6 +50,8 @@ def report_page(
         content.append(_findings(report))
     if broken:
         content.append(_broken(broken, items))
+    if examples is not None:
+        content.append(_values(examples, broken))
     content += _shares(broken)
     content += more
     content.append(_all(ordered, holds))
@@ -90,6 +96,18 @@ def _broken(broken: list[Outcome], items: list[Mapping[str, Any]]) -> Html:
     note = paragraph("Rows are numbered from 0, through all part files in the order of their names.")
     headings = ("no.", "expectation", "arguments", "saw", "unexpected", "rows, for example")
     return section("Expectations that don't hold", [table(headings, [_blank(row) for row in rows]), note])
+
+
+def _values(examples: Mapping[int, Sequence[Example]], broken: list[Outcome]) -> Html:
+    rows = [
+        (outcome.index, outcome.type, each.row, each.column, each.value)
+        for outcome in broken[:MAX_BROKEN]
+        for each in examples.get(outcome.index, ())
+    ]
+    note = paragraph(
+        "These are cells of the data, shown because the task was asked to (show_values); long ones are cut."
+    )
+    return section("Values, for example", [table(("no.", "expectation", "row", "column", "value"), rows), note])
 
 
 def _shares(broken: list[Outcome]) -> list[Html]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -14,6 +15,7 @@ import pytest
 
 from airflow_mlsecops.core.controls.validation import validate_data
 from airflow_mlsecops.core.pinning.pin import pin
+from airflow_mlsecops.core.report import Report
 from tests.core.validation.payloads import PAYLOADS
 
 ALLOWED = {
@@ -37,9 +39,9 @@ class Seen(HTMLParser):
         self.attributes |= {name for name, _ in attrs}
 
 
-@pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Every payload as a column's name, a cell, an argument and a part of the suite's name."""
+@pytest.fixture(scope="module", params=["masked", "with values"])
+def hostile(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Every payload as a column's name, a cell (shown or not), an argument and a part of the suite's name."""
     path = tmp_path_factory.mktemp("t") / "t.parquet"
     pq.write_table(pa.table({payload: [payload, None] for payload in PAYLOADS}), path)
     items: list[dict[str, Any]] = []
@@ -49,7 +51,10 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         items.append({"type": "expect_column_values_to_not_be_null", "kwargs": {"column": payload}, "severity": "info"})
         items.append({"type": "expect_column_values_to_not_be_null", "kwargs": {"column": f"gone {payload}"}})
     suite = {"name": "".join(PAYLOADS[:5]), "expectations": items}
-    return validate_data(pin(str(path)).artifact, path, suite=suite).blobs["report.html"]
+    shown = request.param == "with values"
+    page = validate_data(pin(str(path)).artifact, path, suite=suite, show_values=shown).blobs["report.html"]
+    assert (b"Values, for example" in page) is shown
+    return page
 
 
 def test_no_payload_becomes_markup(hostile: bytes) -> None:
@@ -74,6 +79,38 @@ def test_the_report_says_what_is_needed_and_no_cell(tmp_path: Path) -> None:
     assert re.search(r'<td class="number">2</td><td class="number">1</td><td>0</td>', page)  # saw, unexpected, row
     assert ">FAIL</span>" in page
     assert '<rect x="190.0" y="21.0" width="370.0" height="12" class="first">' in page
+
+
+def shown_cells(path: Path, **kwargs: Any) -> tuple[Report, list[str]]:
+    """The report, and the last cell of each row of the table of values."""
+    suite = {"name": "s", "expectations": [
+        {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "x", "value_set": ["fine"]}}]}  # fmt: skip
+    report = validate_data(pin(str(path)).artifact, path, suite=suite, show_values=True, **kwargs)
+    table = report.blobs["report.html"].decode().split("Values, for example")[1].split("</table>")[0]
+    return report, re.findall(r"<td>([^<]*)</td></tr>", table)
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_values_are_shown_by_row_if_asked_for_and_cut(tmp_path: Path, form: str) -> None:
+    values = ["fine", "secret-4711", "y" * 5000, "fine", "<b>\u202e"]
+    if form == "csv":
+        path = tmp_path / "t.csv"
+        path.write_text("x\n" + "\n".join(values) + "\n")
+    else:
+        path = tmp_path / "parts"
+        path.mkdir()
+        pq.write_table(pa.table({"x": values[:3]}), path / "1.parquet", row_group_size=1)
+        pq.write_table(pa.table({"x": values[3:]}), path / "2.parquet")
+    report, cells = shown_cells(path)
+    assert cells == ["secret-4711", "y" * 100 + "…", "&lt;b&gt;\\u202e"]
+    others = [data for name, data in report.blobs.items() if name != "report.html"]
+    assert "secret-4711" not in json.dumps(report.to_dict()) + b"".join(others).decode()
+
+
+def test_only_a_few_values_are_shown(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"x": [f"bad {n}" for n in range(50)]}), path)
+    assert shown_cells(path)[1] == [f"bad {n}" for n in range(10)]
 
 
 @pytest.mark.skipif(
