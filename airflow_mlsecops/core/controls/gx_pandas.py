@@ -8,7 +8,7 @@ Nothing is written to disk and nothing is sent: the context is ephemeral, and li
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.core.controls.suite import build_expectations, conditions, named_columns
@@ -47,12 +47,25 @@ def run_suite(frame: pandas.DataFrame, document: Mapping[str, Any]) -> list[Outc
         frame: the table, of shape (rows, columns), with a 0-based index.
         document: of a suite that :func:`~airflow_mlsecops.core.controls.suite.load_suite` read.
     """
+    return run_suite_on(list(frame.columns), document, lambda expectations: _validate(frame, expectations))
+
+
+def run_suite_on(
+    columns: Sequence[str], document: Mapping[str, Any], validate: Callable[[list[Any]], dict[int, Any]]
+) -> list[Outcome]:
+    """The same on any of GX's engines.
+
+    Args:
+        columns: the table's columns.
+        document: as above.
+        validate: runs expectations; returns GX's results by the index that stands in each expectation's meta.
+    """
     items = document["expectations"]
     built = build_expectations(document)
-    missing = {index: _missing(frame, items[index], built[index]) for index in range(len(items))}
+    missing = {index: _missing(columns, items[index], built[index]) for index in range(len(items))}
     runnable = [expectation for index, expectation in enumerate(built) if not missing[index]]
     counters = _counters(runnable)
-    results = _validate(frame, [*runnable, *counters.values()])
+    results = validate([*runnable, *counters.values()]) if runnable else {}
     outcomes = []
     for index, item in enumerate(items):
         outcome = {
@@ -72,14 +85,14 @@ def run_suite(frame: pandas.DataFrame, document: Mapping[str, Any]) -> list[Outc
     return outcomes
 
 
-def _missing(frame: pandas.DataFrame, item: Mapping[str, Any], expectation: Any) -> str:
+def _missing(columns: Sequence[str], item: Mapping[str, Any], expectation: Any) -> str:
     if item["type"] == "expect_column_to_exist":
         return ""
     wanted = [*named_columns(item), *(condition.column.name for condition in conditions(expectation))]
-    absent = sorted({name for name in wanted if name not in frame.columns})
+    absent = sorted({name for name in wanted if name not in columns})
     if not absent:
         return ""
-    return missing_columns(absent, list(frame.columns))
+    return missing_columns(absent, list(columns))
 
 
 def _counters(expectations: list[Any]) -> dict[int, Any]:
@@ -106,8 +119,6 @@ def _validate(frame: pandas.DataFrame, expectations: list[Any]) -> dict[int, Any
     """GX's results by the index that stands in each expectation's meta; GX itself doesn't keep their order."""
     import great_expectations as gx
 
-    if not expectations:
-        return {}
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     asset = context.data_sources.add_pandas("pinned").add_dataframe_asset("table")

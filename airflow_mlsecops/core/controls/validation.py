@@ -11,19 +11,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.core.artifact import Artifact
 from airflow_mlsecops.core.canonical import canonical_json, jsonable
 from airflow_mlsecops.core.controls.suite import LoadedSuite, load_suite
 from airflow_mlsecops.core.findings import Finding, Severity
 from airflow_mlsecops.core.report import Report, verdict_of
-from airflow_mlsecops.core.validation.engines import Evaluation, evaluate
+from airflow_mlsecops.core.validation.engines import Evaluation, InDatabase, evaluate
 from airflow_mlsecops.core.validation.outcome import Outcome, gx_result
 from airflow_mlsecops.core.validation.report_html import NAME as HTML_BLOB
 from airflow_mlsecops.core.validation.report_html import report_page
 from airflow_mlsecops.core.validation.rules import VerdictRules
 from airflow_mlsecops.core.validation.source import DEFAULT_MEMORY
+
+if TYPE_CHECKING:
+    from airflow_mlsecops.core.validation.gx_spark import SparkSettings
 
 __all__ = ["CONTROL", "LoadedSuite", "VerdictRules", "load_suite", "validate_data"]
 
@@ -45,6 +48,9 @@ def validate_data(
     engine: str = "auto",
     rules: VerdictRules | None = None,
     memory_limit: str = DEFAULT_MEMORY,
+    source: Mapping[str, Any] | None = None,
+    in_database: InDatabase | None = None,
+    spark: SparkSettings | None = None,
 ) -> Report:
     """Judge a data set by an expectation suite.
 
@@ -60,9 +66,12 @@ def validate_data(
         artifact: what is judged.
         path: a CSV or Parquet file, or a folder of part files.
         suite: GX's suite JSON as a mapping, or an ``ExpectationSuite``.
-        engine: ``auto``, ``fused`` or ``gx``; see :mod:`airflow_mlsecops.core.validation.engines`.
+        engine: ``auto``, ``fused``, ``gx`` or ``spark``; see :mod:`airflow_mlsecops.core.validation.engines`.
         rules: what has to have been seen; by default everything that wasn't seen is a NO.
         memory_limit: how much memory DuckDB may use, e.g. ``512MB``; what needs more goes to a temporary folder.
+        source: what the artifact was read from, if that was a database; it stands in the report.
+        in_database: how ``gx`` evaluates a suite there.
+        spark: how Spark is reached.
 
     Raises:
         SuiteError: if the suite can't be judged by; see :func:`load_suite`.
@@ -80,6 +89,8 @@ def validate_data(
         memory_limit=memory_limit,
         max_rows=MAX_ROWS,
         allow_empty="empty-data" in rules.relaxed,
+        in_database=in_database,
+        spark=spark,
     )
     items = loaded.document["expectations"]
     # 3.
@@ -105,6 +116,7 @@ def validate_data(
             "engine": found.engine,
             "engine_why": found.why,
             "rules": rules.to_dict(),
+            **({"source": dict(source)} if source else {}),
         },
         tools={name: version(name) for name in _tools(found)},
         details={
@@ -120,8 +132,8 @@ def validate_data(
 
 
 def _tools(found: Evaluation) -> list[str]:
-    fused = ["duckdb"] if found.engine == "fused" else []
-    return [*fused, "great-expectations", "pandas", "numpy", "pyarrow"]
+    own = {"fused": ["duckdb"], "gx-sql": ["sqlalchemy"], "gx-spark": ["pyspark"]}.get(found.engine, [])
+    return [*own, "great-expectations", "pandas", "numpy", "pyarrow"]
 
 
 def _too_few(found: Evaluation, rules: VerdictRules) -> list[Finding]:
