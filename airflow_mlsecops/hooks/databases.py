@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 
 from airflow_mlsecops.core.errors import ConfigurationError
+from airflow_mlsecops.hooks.snapshots import publish
 
 if TYPE_CHECKING:
+    from airflow_mlsecops.core.artifact import Artifact
+    from airflow_mlsecops.core.validation.engines import Evaluation
     from airflow_mlsecops.core.validation.gx_spark import SparkSettings
-    from airflow_mlsecops.core.validation.sql.snapshot import Database
+    from airflow_mlsecops.core.validation.sql.snapshot import Database, Snapshot
+    from airflow_mlsecops.hooks.mlsecops import MlsecopsHook
 
 _SSL = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 
@@ -49,6 +57,70 @@ def database(conn_id: str) -> Database:
     raise ConfigurationError(
         f"connection {conn_id} is of type {connection.conn_type!r}", "tables are read from postgres and sqlite"
     )
+
+
+@dataclass(frozen=True)
+class ReadSource:
+    """A table or query that was read: its rows lie in a pinned file, and its snapshot is still open.
+
+    Attributes:
+        snapshot: in the database.
+        artifact: the file with its rows.
+        path: a private copy of that.
+        rows: how many.
+    """
+
+    snapshot: Snapshot
+    artifact: Artifact
+    path: Path
+    rows: int
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """As it stands in the statement."""
+        kind, version = self.snapshot.database
+        return {
+            **self.snapshot.source.to_dict(),
+            "database": kind,
+            "database_version": version,
+            "ordered_by": list(self.snapshot.order),
+        }
+
+    def judge(self, document: Mapping[str, Any], why: str, allow_empty: bool) -> Evaluation:
+        """Let GX's SQL engine evaluate a suite in the snapshot."""
+        from airflow_mlsecops.core.validation.gx_sql import evaluate_in_database
+
+        return evaluate_in_database(
+            self.snapshot, document, rows=self.rows, digest=self.artifact.digest, why=why, allow_empty=allow_empty
+        )
+
+
+@contextmanager
+def read_source(
+    source: Mapping[str, Any], hook: MlsecopsHook, *, name: str = "", scratch: str = ""
+) -> Iterator[ReadSource]:
+    """Read a table or query in one snapshot, write its rows to their place, and pin them there.
+
+    Args:
+        source: as :meth:`~airflow_mlsecops.core.validation.sql.source.DatabaseSource.of` takes it.
+        hook: of the evidence.
+        name: the artifact's name; by default that of its file.
+        scratch: a folder for the private copy; by default the system's.
+
+    Raises:
+        ConfigurationError: if it names no database that can be read, or something else lies at ``snapshot_uri``.
+        DataError: if its values can't be written exactly.
+        DatabaseUnavailableError: if the database is away.
+    """
+    from airflow_mlsecops.core.validation.sql.export import export
+    from airflow_mlsecops.core.validation.sql.source import DatabaseSource
+
+    read = DatabaseSource.of(source)
+    opened = database(read.conn_id).snapshot(read)
+    with opened as snapshot, TemporaryDirectory(prefix="mlsecops-", dir=scratch or None) as folder:
+        path = Path(folder) / "snapshot.parquet"
+        rows, digest = export(snapshot, path)
+        yield ReadSource(snapshot, publish(path, digest, read.snapshot_uri, hook, name=name), path, rows)
 
 
 def spark_settings(value: Any) -> SparkSettings:

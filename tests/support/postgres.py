@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-READER, PASSWORD = "reader", "s3cret-of-the-reader"  # noqa: S105
+READER, PASSWORD = "reader", "s3cret-of-the-reader"
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def evaluate(
         memory_limit: how much memory DuckDB may use.
         max_rows: how many row numbers to keep for one expectation.
         allow_empty: judge a table without rows, too.
-        in_database: how ``gx`` evaluates a suite where the data lie; called with the document, why, and ``allow_empty``.
+        in_database: how ``gx`` evaluates a suite where the data lie; called with document, why and ``allow_empty``.
         spark: how Spark is reached.
 
     Raises:

@@ -93,7 +93,7 @@ def _described(snapshot: Snapshot) -> dict[str, Any]:
     import pyarrow as pa
     import sqlalchemy as sa
 
-    types = {
+    types: dict[Any, Any] = {
         pa.bool_(): sa.BOOLEAN(),
         pa.int16(): sa.SMALLINT(),
         pa.int32(): sa.INTEGER(),

@@ -11,29 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from airflow_mlsecops.core.digest import HashingSink, Sha256
+from airflow_mlsecops.core.digest import Sha256
 from airflow_mlsecops.core.errors import DataError
+from airflow_mlsecops.core.validation.parquet_sink import ParquetSink
 from airflow_mlsecops.core.validation.sql.snapshot import Snapshot
 
 GROUP_BYTES = 32 * 1024 * 1024
 """A row group is written when it has as many bytes in memory."""
 GROUP_ROWS = 122_880
-
-
-class _Sink(HashingSink):
-    """As pyarrow wants a file to be."""
-
-    closed = False
-
-    def tell(self) -> int:
-        """How much was written."""
-        return self.size
-
-    def flush(self) -> None:
-        """Nothing is held back here."""
-
-    def close(self) -> None:
-        """The stream is its owner's to close."""
 
 
 def export(snapshot: Snapshot, path: Path | None) -> tuple[int, Sha256]:
@@ -44,12 +29,12 @@ def export(snapshot: Snapshot, path: Path | None) -> tuple[int, Sha256]:
         DatabaseError, DatabaseUnavailableError: if the database breaks off.
     """
     if path is None:
-        return _written(snapshot, _Sink())
+        return _written(snapshot, ParquetSink())
     with path.open("xb") as stream:
-        return _written(snapshot, _Sink(stream))
+        return _written(snapshot, ParquetSink(stream))
 
 
-def _written(snapshot: Snapshot, sink: _Sink) -> tuple[int, Sha256]:
+def _written(snapshot: Snapshot, sink: ParquetSink) -> tuple[int, Sha256]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -84,6 +69,4 @@ def _array(field: Any, cells: list[Any]) -> Any:
         return pa.array(cells, type=field.type)
     except (pa.ArrowException, ValueError, TypeError, OverflowError):
         pass  # its message quotes the cell
-    raise DataError(
-        f"column {field.name!r} holds a value that {field.type} can't hold exactly", "cast it in a query"
-    )
+    raise DataError(f"column {field.name!r} holds a value that {field.type} can't hold exactly", "cast it in a query")

@@ -120,7 +120,7 @@ def _described(connection: Any, source: DatabaseSource) -> tuple[SqlColumn, ...]
     """
     from psycopg.pq import DiagnosticField, ExecStatus
 
-    query = source.query.rstrip().rstrip(";") if source.query else f"SELECT * FROM {source.relation}"  # noqa: S608
+    query = source.query.rstrip().rstrip(";") if source.query else f"SELECT * FROM {source.relation}"
     protocol = connection.connection.dbapi_connection.pgconn
     prepared = protocol.prepare(b"", query.encode())
     if prepared.status != ExecStatus.COMMAND_OK:

@@ -93,18 +93,18 @@ def _columns(connection: Any, source: DatabaseSource) -> tuple[SqlColumn, ...]:
 
     The bare query is asked for its columns first, so that one which is only whole inside brackets is refused.
     """
-    bare = source.query.rstrip().rstrip(";") if source.query else f"SELECT * FROM {source.relation}"  # noqa: S608
+    bare = source.query.rstrip().rstrip(";") if source.query else f"SELECT * FROM {source.relation}"
     asked = connection.execution_options(no_parameters=True).exec_driver_sql(bare)
     names = list(asked.keys()) if asked.returns_rows else []
     asked.close()
     check_columns(names, (), str(source))
     kinds = ("integer", "real", "text", "blob")
-    wanted = [
-        f"max(typeof({quoted(name)}) = '{kind}')" for name in names for kind in kinds
-    ] + [f"max(typeof({quoted(name)}) = 'integer' AND abs({quoted(name)}) > {_EXACT})" for name in names]
+    wanted = [f"max(typeof({quoted(name)}) = '{kind}')" for name in names for kind in kinds] + [
+        f"max(typeof({quoted(name)}) = 'integer' AND abs({quoted(name)}) > {_EXACT})" for name in names
+    ]
     found: list[Any] = []
     for start in range(0, len(wanted), 500):  # SQLite returns at most 2000 columns
-        scan = f"SELECT {', '.join(wanted[start : start + 500])} FROM {source.relation}"  # noqa: S608
+        scan = f"SELECT {', '.join(wanted[start : start + 500])} FROM {source.relation}"
         found += connection.execution_options(no_parameters=True).exec_driver_sql(scan).one()
     return tuple(
         SqlColumn(name, _type(name, found[4 * index : 4 * index + 4], found[4 * len(names) + index]), quoted(name))
