@@ -85,7 +85,7 @@ def _relation(snapshot: Snapshot) -> dict[str, Any]:
         *schema, table = source.parts
         return {"table_name": table, "schema_name": schema[0] if schema else None, "use_quoted_name": True}
     # A colon would name a parameter, and a comment in the last line would comment out what GX adds.
-    text = source.query.rstrip().rstrip(";").replace(":", r"\:")
+    text = source.statement.replace(":", r"\:")
     return {"query": f"{text}\n"}
 
 

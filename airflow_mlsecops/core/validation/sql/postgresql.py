@@ -120,14 +120,15 @@ def _described(connection: Any, source: DatabaseSource) -> tuple[SqlColumn, ...]
     """
     from psycopg.pq import DiagnosticField, ExecStatus
 
-    query = source.query.rstrip().rstrip(";") if source.query else f"SELECT * FROM {source.relation}"
     protocol = connection.connection.dbapi_connection.pgconn
-    prepared = protocol.prepare(b"", query.encode())
+    prepared = protocol.prepare(b"", source.statement.encode())
     if prepared.status != ExecStatus.COMMAND_OK:
         state = (prepared.error_field(DiagnosticField.SQLSTATE) or b"").decode()
         message = (prepared.error_field(DiagnosticField.MESSAGE_PRIMARY) or b"").decode(errors="replace")
         raise refused(f"preparing {source}", state, message)
     described = protocol.describe_prepared(b"")
+    if described.nparams:
+        raise DatabaseError(f"{source} has a parameter, $1", "write the value into it; dollar signs stand in quotes")
     columns = []
     for index in range(described.nfields):
         name = (described.fname(index) or b"").decode()

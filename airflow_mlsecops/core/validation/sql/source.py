@@ -56,11 +56,16 @@ class DatabaseSource:
         return cls(**texts, order_by=tuple(order))
 
     @property
+    def statement(self) -> str:
+        """The query as it was written, without a semicolon at its end; of a table all of it."""
+        return self.query.rstrip().rstrip(";") if self.query else f"SELECT * FROM {self.relation}"
+
+    @property
     def relation(self) -> str:
         """What stands after ``FROM``; the name of a table quoted, a query in brackets."""
         if self.query:
             # The line break ends a comment in the query's last line.
-            return f"(\n{self.query.rstrip().rstrip(';')}\n) AS pinned"
+            return f"(\n{self.statement}\n) AS pinned"
         return ".".join(quoted(part) for part in self.parts)
 
     @property

@@ -93,8 +93,7 @@ def _columns(connection: Any, source: DatabaseSource) -> tuple[SqlColumn, ...]:
 
     The bare query is asked for its columns first, so that one which is only whole inside brackets is refused.
     """
-    bare = source.query.rstrip().rstrip(";") if source.query else f"SELECT * FROM {source.relation}"
-    asked = connection.execution_options(no_parameters=True).exec_driver_sql(bare)
+    asked = connection.execution_options(no_parameters=True).exec_driver_sql(source.statement)
     names = list(asked.keys()) if asked.returns_rows else []
     asked.close()
     check_columns(names, (), str(source))
