@@ -45,7 +45,11 @@ class TestWhatIsRead:
             assert snapshot.order == ("id",)
         assert rows == 3
         assert digest == sha256_bytes(file.read_bytes())
-        assert pq.read_table(file).to_pydict() == {"id": [1, 2, 3], "name": ["a", "b%", None], "price": [0.5, None, 2.5]}
+        assert pq.read_table(file).to_pydict() == {
+            "id": [1, 2, 3],
+            "name": ["a", "b%", None],
+            "price": [0.5, None, 2.5],
+        }
 
     def test_a_query_in_the_order_that_is_asked_for(self, lake: Lake, file: Path) -> None:
         query = "SELECT id, ':x 100%' AS note FROM orders -- all of them;"
@@ -113,7 +117,11 @@ class TestOneMoment:
 
     def test_a_query_that_answers_differently_is_not_judged_in_place(self, lake: Lake, file: Path) -> None:
         lake.run(*(f"INSERT INTO orders VALUES ({n}, 'x', 1.0)" for n in range(10, 60)))
-        with opened(lake, file, query="SELECT id, random() AS r FROM orders", order_by=["id"]) as (snapshot, rows, digest):
+        with opened(lake, file, query="SELECT id, random() AS r FROM orders", order_by=["id"]) as (
+            snapshot,
+            rows,
+            digest,
+        ):
             with pytest.raises(DataError, match="answers differently each time"):
                 judged(snapshot, rows, digest, {"type": "expect_column_to_exist", "kwargs": {"column": "r"}})
 
@@ -200,7 +208,9 @@ class TestWhatIsRefused:
 
 
 class TestSqlite:
-    @pytest.mark.parametrize("query", ["SELECT load_extension('x') AS a", "PRAGMA user_version = 3", "PRAGMA database_list"])
+    @pytest.mark.parametrize(
+        "query", ["SELECT load_extension('x') AS a", "PRAGMA user_version = 3", "PRAGMA database_list"]
+    )
     def test_only_reading_is_allowed(self, sqlite_file: Path, file: Path, query: str) -> None:
         with pytest.raises(DatabaseError), opened(of_sqlite(sqlite_file), file, query=query):
             pass
@@ -271,7 +281,14 @@ class TestPostgres:
         }
 
     @pytest.mark.parametrize(
-        "value", ["1.5::numeric", "'NaN'::numeric(5, 2)", "'infinity'::date", "'infinity'::timestamptz", "'4000-01-01 BC'::date"]
+        "value",
+        [
+            "1.5::numeric",
+            "'NaN'::numeric(5, 2)",
+            "'infinity'::date",
+            "'infinity'::timestamptz",
+            "'4000-01-01 BC'::date",
+        ],
     )
     def test_values_that_parquet_cannot_hold_are_refused(self, postgres: Postgres, file: Path, value: str) -> None:
         with pytest.raises(DataError), opened(of_postgres(postgres), file, query=f"SELECT {value} AS v"):
