@@ -134,6 +134,7 @@ def _session(settings: SparkSettings) -> Iterator[Any]:
                 f"Spark can't be started ({type(error).__name__})", "is Java there, and the master right?"
             ) from error
         try:
+            session.sparkContext.setLogLevel("OFF")  # its errors quote cells
             yield session
         finally:
             session.stop()

@@ -66,10 +66,12 @@ def _validate(snapshot: Snapshot, expectations: list[Any]) -> dict[int, Any]:
     context.variables.progress_bars = {"globally": False}
     engine = SqlAlchemyExecutionEngine(engine=snapshot.engine)
     try:
-        data = SqlAlchemyBatchData(execution_engine=engine, create_temp_table=False, **_relation(snapshot))
-        if snapshot.source.query:
-            # GX asks a clause that tells its columns; of one that doesn't, it fetches all rows to learn their names.
-            data.selectable.selected_columns = _described(snapshot)
+        # A table as a query, too: GX errs about several columns of a table whose name is quoted (seen with 1.24.1).
+        # A colon would name a parameter; a comment in the last line would comment out what GX adds.
+        query = snapshot.source.statement.replace(":", r"\:") + "\n"
+        data = SqlAlchemyBatchData(execution_engine=engine, create_temp_table=False, query=query)
+        # GX asks a clause that tells its columns; of one that doesn't, it fetches all rows to learn their names.
+        data.selectable.selected_columns = _described(snapshot)
         validator = Validator(execution_engine=engine, batches=[Batch(data=data)], data_context=context)
         configurations = [expectation.configuration for expectation in expectations]
         results = validator.graph_validate(configurations, runtime_configuration={"result_format": RESULT_FORMAT})
@@ -78,21 +80,15 @@ def _validate(snapshot: Snapshot, expectations: list[Any]) -> dict[int, Any]:
     return {result.expectation_config.meta["index"]: result for result in results}
 
 
-def _relation(snapshot: Snapshot) -> dict[str, Any]:
-    """A table by its name, so that GX knows the columns' types; a query as a subquery."""
-    source = snapshot.source
-    if source.table:
-        *schema, table = source.parts
-        return {"table_name": table, "schema_name": schema[0] if schema else None, "use_quoted_name": True}
-    # A colon would name a parameter, and a comment in the last line would comment out what GX adds.
-    text = source.statement.replace(":", r"\:")
-    return {"query": f"{text}\n"}
-
-
 def _described(snapshot: Snapshot) -> dict[str, Any]:
+    """Columns with SQLAlchemy's types: of a table those of its catalogue, of a query what fits what is written."""
     import pyarrow as pa
     import sqlalchemy as sa
 
+    if snapshot.source.table:
+        *schema, table = snapshot.source.parts
+        found = sa.inspect(snapshot.engine).get_columns(table, schema=schema[0] if schema else None)
+        return {each["name"]: sa.column(each["name"], each["type"]) for each in found}
     types: dict[Any, Any] = {
         pa.bool_(): sa.BOOLEAN(),
         pa.int16(): sa.SMALLINT(),

