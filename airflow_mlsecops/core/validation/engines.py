@@ -89,6 +89,8 @@ def evaluate(
         return evaluate_on_spark(path, document, settings=spark or SparkSettings(), why=why, allow_empty=allow_empty)
     if chosen == "gx" and in_database is not None:
         return in_database(document, why, allow_empty)
+    if in_database is not None and engine == "auto":
+        why = f"the rows lie in a file anyway, and {why}"
     if chosen == "fused":
         with open_source(path, memory_limit=memory_limit, allow_empty=allow_empty) as source:
             if source is not None:

@@ -28,7 +28,7 @@ def write_frame(frame: Any, path: Path) -> Sha256:
     import pyarrow.parquet as pq
 
     reader = _reader(frame)
-    schema = reader.schema.remove_metadata()
+    schema = pa.schema([field.with_type(_common(field.type)).remove_metadata() for field in reader.schema])
     names = schema.names
     if not names or len(set(names)) != len(names) or not all(names):
         raise DataError("the frame has no columns, or names stand twice or are empty", "give each column its own name")
@@ -39,7 +39,7 @@ def write_frame(frame: Any, path: Path) -> Sha256:
                 pa.PythonFile(sink, "w"), schema, compression="zstd", write_page_checksum=True
             ) as out:
                 for batch in reader:
-                    out.write_table(pa.Table.from_batches([batch]).replace_schema_metadata(None), row_group_size=_ROWS)
+                    out.write_table(pa.Table.from_batches([batch]).cast(schema), row_group_size=_ROWS)
     except pa.ArrowException as error:
         raise DataError(f"the frame can't be written as Parquet ({type(error).__name__})", "change its types") from None
     return sink.sha256()
@@ -65,6 +65,13 @@ def _reader(frame: Any) -> Any:
     )
 
 
+def _common(of: Any) -> Any:
+    """Polars' views of text and bytes, as the types that every reader knows."""
+    import pyarrow as pa
+
+    return {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}.get(of, of)
+
+
 def _of_pandas(frame: Any) -> Any:
     import pandas as pd
     import pyarrow as pa
@@ -73,6 +80,6 @@ def _of_pandas(frame: Any) -> Any:
         raise DataError(f"expected a frame, got {type(frame).__name__}", "a series becomes one by .to_frame(name)")
     if not (isinstance(frame.index, pd.RangeIndex) and frame.index.start == 0 and frame.index.step == 1):
         raise DataError("the frame has an index of its own", "make it a column: frame.reset_index()")
-    if not all(isinstance(name, str) for name in frame.columns):
-        raise DataError("the frame has column names that aren't text", "rename them")
+    if not all(isinstance(name, str) for name in frame.columns) or not frame.columns.is_unique:
+        raise DataError("the frame has column names that aren't text, or stand twice", "rename them")
     return pa.Table.from_pandas(frame, preserve_index=False)

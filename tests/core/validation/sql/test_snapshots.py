@@ -117,13 +117,10 @@ class TestOneMoment:
 
     def test_a_query_that_answers_differently_is_not_judged_in_place(self, lake: Lake, file: Path) -> None:
         lake.run(*(f"INSERT INTO orders VALUES ({n}, 'x', 1.0)" for n in range(10, 60)))
-        with opened(lake, file, query="SELECT id, random() AS r FROM orders", order_by=["id"]) as (
-            snapshot,
-            rows,
-            digest,
-        ):
-            with pytest.raises(DataError, match="answers differently each time"):
-                judged(snapshot, rows, digest, {"type": "expect_column_to_exist", "kwargs": {"column": "r"}})
+        query = "SELECT id, random() AS r FROM orders"
+        told = pytest.raises(DataError, match="answers differently each time")
+        with opened(lake, file, query=query, order_by=["id"]) as (snapshot, rows, digest), told:
+            judged(snapshot, rows, digest, {"type": "expect_column_to_exist", "kwargs": {"column": "r"}})
 
     def test_no_rows_are_no_data(self, lake: Lake, file: Path) -> None:
         lake.run("DELETE FROM orders")
@@ -179,9 +176,9 @@ class TestWhatIsRefused:
         assert not refused.value.transient
 
     def test_an_order_by_what_is_not_there(self, lake: Lake, file: Path) -> None:
-        with pytest.raises(DataError, match="no column 'gone' to order by"):
-            with opened(lake, file, table="orders", order_by=["gone"]):
-                pass
+        told = pytest.raises(DataError, match="no column 'gone' to order by")
+        with told, opened(lake, file, table="orders", order_by=["gone"]):
+            pass
 
     @pytest.mark.parametrize(
         ("value", "told"),
@@ -249,12 +246,12 @@ class TestSqlite:
 
     def test_what_is_no_database(self, tmp_path: Path, file: Path) -> None:
         (tmp_path / "no.db").write_bytes(b"no database at all" * 100)
-        with pytest.raises(DataError, match="no whole SQLite database"):
-            with opened(of_sqlite(tmp_path / "no.db"), file, table="t"):
-                pass
-        with pytest.raises(DatabaseUnavailableError, match="there is no file"):
-            with SqliteDatabase(tmp_path / "gone.db").snapshot(source(table="t")):
-                pass
+        told = pytest.raises(DataError, match="no whole SQLite database")
+        with told, opened(of_sqlite(tmp_path / "no.db"), file, table="t"):
+            pass
+        gone = pytest.raises(DatabaseUnavailableError, match="there is no file")
+        with gone, SqliteDatabase(tmp_path / "gone.db").snapshot(source(table="t")):
+            pass
         assert not (tmp_path / "gone.db").exists()
 
 
