@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -220,3 +222,52 @@ def test_a_connection_of_another_type_is_refused(deployment: Deployment, tmp_pat
     run = validate(deployment, {"conn_type": "mysql", "host": "h"}, source)
     assert run.state == "failed"
     assert "'mysql'" in run.logs
+
+
+def test_spark_judges_the_copy_in_the_folder_that_it_is_given(
+    deployment: Deployment, lake: Path, tmp_path: Path
+) -> None:
+    if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
+        pytest.skip("no Java for Spark: scripts/system-packages installs it (apt-get install default-jre-headless)")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    config = {
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.sql.shuffle.partitions": "1",
+        "spark.sql.warehouse.dir": str(tmp_path / "warehouse"),
+        "spark.my.secret": "hush-hush",
+    }
+    operator = ValidateDataOperator(
+        task_id="validate",
+        source={"conn_id": "lake", "table": "orders", "snapshot_uri": str(tmp_path / "orders.parquet")},
+        suite=SUITE,
+        engine="spark",
+        spark={"conn_id": "cluster", "scratch": str(scratch), "config": config},
+    )
+    spark = {"conn_type": "spark", "host": "local[1]"}
+    run = run_op(operator, connections={**deployment.connections, "lake": of_sqlite(lake), "cluster": spark})
+    assert run.state == "success", run.logs
+    artifact = run.xcoms["return_value"]["artifact"]
+    assert signed_parameters(artifact["digest"], deployment)["engine"] == "gx-spark"
+    assert list(scratch.iterdir()) == []
+    assert "hush-hush" not in run.logs + json.dumps(run.rendered) + json.dumps(run.raw_xcoms)
+    assert b"hush-hush" not in everything_in(deployment.root)
+
+
+@pytest.mark.parametrize(
+    ("spark", "why"),
+    [
+        ({"master": "spark://h:7077"}, "scratch"),
+        ({"conn_id": "gone"}, "there is no connection 'gone'"),
+        ({"master": "local", "conn_id": "gone"}, "both master and conn_id"),
+        ({"cores": 3}, "'cores'"),
+    ],
+)
+def test_a_cluster_that_is_not_told_rightly(
+    deployment: Deployment, tmp_path: Path, spark: dict[str, Any], why: str
+) -> None:
+    operator = ValidateDataOperator(task_id="v", artifact="/x.parquet", suite=SUITE, engine="spark", spark=spark)
+    run = run_op(operator, connections=deployment.connections)
+    assert run.state == "failed"
+    assert why in run.logs
