@@ -53,6 +53,9 @@ def _to_file(spool: Path, uri: str) -> bool:
         raise ConfigurationError(f"{uri} isn't an absolute path", "tasks have no folder of their own to begin from")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArtifactUnavailableError(f"{target.parent} can't be made: {error.strerror}", "check the path") from error
+    try:
         with spool.open("rb") as source, target.open("xb") as stream:
             try:
                 shutil.copyfileobj(source, stream, 1024 * 1024)

@@ -52,8 +52,8 @@ def example_validate_database() -> None:
         target = f"{context['params']['lake']}/{context['run_id']}/expensive.parquet"
         return validate_frame(frame, target, name="expensive-orders", suite=SUITE)
 
-    # [END validate_frame]
     expensive(orders.output)
+    # [END validate_frame]
 
 
 example_validate_database()
