@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlsecops.core.controls.suite import build_expectations, conditions, named_columns
+from airflow_mlsecops.core.controls.suite import build_expectations, conditions, label, named_columns
+from airflow_mlsecops.core.errors import SuiteError
 from airflow_mlsecops.core.findings import Severity
 from airflow_mlsecops.core.validation.engines import missing_columns
 from airflow_mlsecops.core.validation.outcome import Outcome
@@ -19,6 +20,8 @@ from airflow_mlsecops.core.validation.outcome import Outcome
 if TYPE_CHECKING:
     import pandas
 
+COUNTS_ONLY = {"result_format": "BASIC", "exclude_unexpected_values": True, "partial_unexpected_count": 0}
+"""For engines that have no row numbers: no value is fetched."""
 _RESULT_FORMAT = {"result_format": "COMPLETE", "exclude_unexpected_values": True, "partial_unexpected_count": 0}
 _ABOUT_NULLS = {
     "expect_column_values_to_be_null",
@@ -115,13 +118,34 @@ def _counter_id(index: int) -> int:
     return -index - 1
 
 
-def _validate(frame: pandas.DataFrame, expectations: list[Any]) -> dict[int, Any]:
-    """GX's results by the index that stands in each expectation's meta; GX itself doesn't keep their order."""
+def quiet_context() -> Any:
+    """A GX context that is nowhere on disk, and shows no progress."""
     import great_expectations as gx
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
-    asset = context.data_sources.add_pandas("pinned").add_dataframe_asset("table")
+    return context
+
+
+def refuse_own_sql(document: Mapping[str, Any]) -> None:
+    """Refuse expectations that bring SQL of their own: it could read other data than those that are signed, or write.
+
+    Raises:
+        SuiteError: naming the first one.
+    """
+    for index, item in enumerate(document["expectations"]):
+        if any("query" in name for name in item["kwargs"]):
+            raise SuiteError(
+                f"{label(index, item)} brings SQL of its own",
+                "write it as the source's query, or as another expectation",
+            )
+
+
+def _validate(frame: pandas.DataFrame, expectations: list[Any]) -> dict[int, Any]:
+    """GX's results by the index that stands in each expectation's meta; GX itself doesn't keep their order."""
+    import great_expectations as gx
+
+    asset = quiet_context().data_sources.add_pandas("pinned").add_dataframe_asset("table")
     batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
     suite = gx.ExpectationSuite(name="run", expectations=expectations)
     validated = batch.validate(suite, result_format=_RESULT_FORMAT)

@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from airflow_mlsecops.core.controls.gx_pandas import run_suite_on
+from airflow_mlsecops.core.controls.gx_pandas import COUNTS_ONLY, quiet_context, refuse_own_sql, run_suite_on
 from airflow_mlsecops.core.controls.tables import part_files, table_format
 from airflow_mlsecops.core.errors import ConfigurationError, DataError, MissingExtraError
 from airflow_mlsecops.core.validation.engines import Evaluation, check_names, check_rows
 
-_RESULT_FORMAT = {"result_format": "BASIC", "exclude_unexpected_values": True, "partial_unexpected_count": 0}
 _ALWAYS = {
     "spark.sql.caseSensitive": "true",
     "spark.sql.parquet.mergeSchema": "false",
@@ -70,10 +69,12 @@ def evaluate_on_spark(
         allow_empty: judge no rows, too.
 
     Raises:
+        SuiteError: if an expectation brings SQL of its own.
         DataError: if the data aren't Parquet of one schema, hold no rows, or can't be read whole.
         ConfigurationError: if there is no Java, or no such master.
         MissingExtraError: without pyspark.
     """
+    refuse_own_sql(document)
     parts = part_files(path)
     columns = _checked_columns(parts)
     with _session(settings) as session:
@@ -147,10 +148,8 @@ def _validate(frame: Any, expectations: list[Any]) -> dict[int, Any]:
     """GX's results by the index that stands in each expectation's meta."""
     import great_expectations as gx
 
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
-    source = context.data_sources.add_spark("pinned", persist=False)
+    source = quiet_context().data_sources.add_spark("pinned", persist=False)
     batch = source.add_dataframe_asset("table").add_batch_definition_whole_dataframe("all")
     suite = gx.ExpectationSuite(name="run", expectations=expectations)
-    validated = batch.get_batch({"dataframe": frame}).validate(suite, result_format=_RESULT_FORMAT)
+    validated = batch.get_batch({"dataframe": frame}).validate(suite, result_format=COUNTS_ONLY)
     return {result.expectation_config.meta["index"]: result for result in validated.results}

@@ -13,15 +13,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_mlsecops.core.controls.gx_pandas import run_suite_on
+from airflow_mlsecops.core.controls.gx_pandas import COUNTS_ONLY, quiet_context, refuse_own_sql, run_suite_on
 from airflow_mlsecops.core.digest import Sha256
 from airflow_mlsecops.core.errors import DataError
 from airflow_mlsecops.core.validation.engines import Evaluation, check_rows
 from airflow_mlsecops.core.validation.sql.errors import told_safely
 from airflow_mlsecops.core.validation.sql.export import export
 from airflow_mlsecops.core.validation.sql.snapshot import Snapshot
-
-RESULT_FORMAT = {"result_format": "BASIC", "exclude_unexpected_values": True, "partial_unexpected_count": 0}
 
 
 def evaluate_in_database(
@@ -38,9 +36,11 @@ def evaluate_in_database(
         allow_empty: judge no rows, too.
 
     Raises:
+        SuiteError: if an expectation brings SQL of its own.
         DataError: if there are no rows, or the snapshot doesn't answer as it did when it was written.
         DatabaseError, DatabaseUnavailableError: if the database breaks off.
     """
+    refuse_own_sql(document)
     check_rows(rows, allow_empty)
     columns = [column.name for column in snapshot.columns]
     with told_safely(f"judging {snapshot.source}"):
@@ -56,14 +56,12 @@ def evaluate_in_database(
 
 def _validate(snapshot: Snapshot, expectations: list[Any]) -> dict[int, Any]:
     """GX's results by the index that stands in each expectation's meta."""
-    import great_expectations as gx
     from great_expectations.core.batch import Batch
     from great_expectations.execution_engine import SqlAlchemyExecutionEngine
     from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData
     from great_expectations.validator.validator import Validator
 
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
+    context = quiet_context()  # before the engine, which needs one
     engine = SqlAlchemyExecutionEngine(engine=snapshot.engine)
     try:
         # A table as a query, too: GX errs about several columns of a table whose name is quoted (seen with 1.24.1).
@@ -74,7 +72,7 @@ def _validate(snapshot: Snapshot, expectations: list[Any]) -> dict[int, Any]:
         data.selectable.selected_columns = _described(snapshot)
         validator = Validator(execution_engine=engine, batches=[Batch(data=data)], data_context=context)
         configurations = [expectation.configuration for expectation in expectations]
-        results = validator.graph_validate(configurations, runtime_configuration={"result_format": RESULT_FORMAT})
+        results = validator.graph_validate(configurations, runtime_configuration={"result_format": COUNTS_ONLY})
     finally:
         engine.close()
     return {result.expectation_config.meta["index"]: result for result in results}

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_mlsecops.core.errors import DataError, MissingExtraError
 from airflow_mlsecops.core.validation.sql.errors import DatabaseError, refused, told_safely
-from airflow_mlsecops.core.validation.sql.snapshot import Snapshot, SqlColumn, check_columns
+from airflow_mlsecops.core.validation.sql.snapshot import Snapshot, SqlColumn, check_columns, primary_key
 from airflow_mlsecops.core.validation.sql.source import DatabaseSource, quoted
 
 _NUMERIC = 1700
@@ -72,7 +72,7 @@ class PostgresDatabase:
                 # 2.
                 columns = _described(holder, source)
                 with told_safely(f"reading the primary key of {source}"):
-                    order = source.order_by or _primary_key(holder, source)
+                    order = source.order_by or primary_key(holder, source)
                 check_columns([column.name for column in columns], order, str(source))
                 # 3.
                 _put_into(engine, exported)
@@ -173,13 +173,3 @@ def _decimal(name: str, modifier: int) -> Any:
             "ask a query that casts it, e.g. to numeric(38, 9) or double precision",
         )
     return pa.decimal128(precision, scale)
-
-
-def _primary_key(connection: Any, source: DatabaseSource) -> tuple[str, ...]:
-    import sqlalchemy as sa
-
-    if not source.table:
-        return ()
-    *schema, table = source.parts
-    found = sa.inspect(connection).get_pk_constraint(table, schema=schema[0] if schema else None)
-    return tuple(found.get("constrained_columns") or ())

@@ -93,6 +93,17 @@ def check_columns(names: list[str], order: tuple[str, ...], what: str) -> None:
         raise DataError(f"{what} has no column {', '.join(map(repr, missing))} to order by", "correct order_by")
 
 
+def primary_key(connection: Any, source: DatabaseSource) -> tuple[str, ...]:
+    """The columns of a table's primary key; none of a query."""
+    import sqlalchemy as sa
+
+    if not source.table:
+        return ()
+    *schema, table = source.parts
+    found = sa.inspect(connection).get_pk_constraint(table, schema=schema[0] if schema else None)
+    return tuple(found.get("constrained_columns") or ())
+
+
 def _next_fetch(rows: list[Any]) -> int:
     """As many rows as make :data:`FETCH_BYTES`, going by the last ones."""
     seen = sum(_weight(cell) for row in rows for cell in row)

@@ -46,6 +46,9 @@ class DatabaseSource:
         if isinstance(order, str) or not all(isinstance(name, str) and name for name in order):
             raise ConfigurationError("source: order_by is no list of column names", 'write ["id"]')
         texts = {key: str(value.get(key) or "").strip() for key in _KEYS - {"order_by"}}
+        for key, text in texts.items():
+            if "\0" in text or (not text.isascii() and text.encode(errors="ignore").decode() != text):
+                raise ConfigurationError(f"source: {key} holds what is no text", "write it in Unicode, without NUL")
         for key in ("conn_id", "snapshot_uri"):
             if not texts[key]:
                 raise ConfigurationError(f"source: {key} is empty", "check it, and the template that fills it")
@@ -76,7 +79,7 @@ class DatabaseSource:
             ConfigurationError: if it isn't one or two names.
         """
         parts = _split(self.table)
-        if not 1 <= len(parts) <= 2 or not all(parts) or "\0" in self.table:
+        if not 1 <= len(parts) <= 2 or not all(parts):
             raise ConfigurationError(
                 f"source: table {self.table[:100]!r} isn't a name or schema.name", 'write "a.b" for a name with a dot'
             )

@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_mlsecops.core.errors import DataError
 from airflow_mlsecops.core.validation.sql.errors import DatabaseUnavailableError, told_safely
-from airflow_mlsecops.core.validation.sql.snapshot import Snapshot, SqlColumn, check_columns
+from airflow_mlsecops.core.validation.sql.snapshot import Snapshot, SqlColumn, check_columns, primary_key
 from airflow_mlsecops.core.validation.sql.source import DatabaseSource, quoted
 
 _EXACT = 2**53
@@ -69,7 +69,7 @@ class SqliteDatabase:
             with told_safely(f"opening {source}"), engine.connect() as connection:
                 connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")  # the first read takes the snapshot
                 columns = _columns(connection, source)
-                order = source.order_by or _primary_key(connection, source)
+                order = source.order_by or primary_key(connection, source)
                 check_columns([column.name for column in columns], order, str(source))
             yield Snapshot(source, ("sqlite", sqlite3.sqlite_version), engine, columns, order)
         finally:
@@ -124,13 +124,3 @@ def _type(name: str, seen: list[Any], beyond: Any) -> Any:
     if blob:
         return pa.binary()
     return pa.float64() if real else pa.int64() if whole else pa.null()
-
-
-def _primary_key(connection: Any, source: DatabaseSource) -> tuple[str, ...]:
-    import sqlalchemy as sa
-
-    if not source.table:
-        return ()
-    *schema, table = source.parts
-    found = sa.inspect(connection).get_pk_constraint(table, schema=schema[0] if schema else None)
-    return tuple(found.get("constrained_columns") or ())

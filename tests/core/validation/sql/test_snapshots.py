@@ -11,8 +11,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from airflow_mlsecops.core.controls.suite import load_suite
 from airflow_mlsecops.core.digest import sha256_bytes
-from airflow_mlsecops.core.errors import ConfigurationError, DataError, MlsecopsError
+from airflow_mlsecops.core.errors import ConfigurationError, DataError, MlsecopsError, SuiteError
+from airflow_mlsecops.core.validation.gx_spark import SparkSettings, evaluate_on_spark
 from airflow_mlsecops.core.validation.sql.errors import DatabaseError, DatabaseUnavailableError
 from airflow_mlsecops.core.validation.sql.postgresql import PostgresDatabase
 from airflow_mlsecops.core.validation.sql.sqlite import SqliteDatabase
@@ -122,6 +124,19 @@ class TestOneMoment:
         with opened(lake, file, query=query, order_by=["id"]) as (snapshot, rows, digest), told:
             judged(snapshot, rows, digest, {"type": "expect_column_to_exist", "kwargs": {"column": "r"}})
 
+    @pytest.mark.parametrize("engine", ["sql", "spark"])
+    def test_expectations_bring_no_sql_of_their_own(self, lake: Lake, file: Path, engine: str) -> None:
+        query = "SELECT * FROM {batch}; COMMIT; SET default_transaction_read_only = off; DROP TABLE orders"
+        own = {"type": "unexpected_rows_expectation", "kwargs": {"unexpected_rows_query": query}}
+        told = pytest.raises(SuiteError, match="brings SQL of its own")
+        with opened(lake, file, table="orders") as (snapshot, rows, digest), told:
+            if engine == "sql":
+                judged(snapshot, rows, digest, own)
+            document = load_suite({"name": "s", "expectations": [own]}).document
+            evaluate_on_spark(file, document, settings=SparkSettings("local[1]"), why="asked for")
+        with opened(lake, file, table="orders") as (_, rows, _):
+            assert rows == 3
+
     def test_no_rows_are_no_data(self, lake: Lake, file: Path) -> None:
         lake.run("DELETE FROM orders")
         with opened(lake, file, table="orders") as (snapshot, rows, digest), pytest.raises(DataError, match="no rows"):
@@ -189,13 +204,16 @@ class TestWhatIsRefused:
             ({"table": "a", "snapshot_uri": ""}, "snapshot_uri is empty"),
             ({"table": "a", "snapshot_uri": "s3://b/a.csv"}, "parquet"),
             ({"table": "a", "order_by": "id"}, "order_by"),
+            ({"table": "a\0b"}, "no text"),
+            ({"query": "SELECT 1 AS a\0; SELECT 2"}, "no text"),
+            ({"query": "SELECT '\ud800' AS a"}, "no text"),
         ],
     )
     def test_sources_that_make_no_sense(self, value: dict[str, Any], told: str) -> None:
         with pytest.raises(ConfigurationError, match=told):
             source(**value)
 
-    @pytest.mark.parametrize("table", ["a.b.c", '"a', "a.", ".a", 'a"b"."', "a\0b"])
+    @pytest.mark.parametrize("table", ["a.b.c", '"a', "a.", ".a", 'a"b"."'])
     def test_names_of_tables_that_are_none(self, table: str) -> None:
         with pytest.raises(ConfigurationError, match="isn't a name"):
             _ = source(table=table).relation
