@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_mlsecops.core.errors import DataError, MlsecopsError
@@ -43,10 +45,16 @@ class ControlOperator(MlsecopsOperator):
     def control(self, artifact: Artifact, path: Path) -> Report:
         """Look at the artifact; ``path`` is a private copy of its pinned bytes."""
 
-    def work(self, hook: MlsecopsHook, context: Any) -> dict[str, Any]:
-        """Tell the story of the module's first line."""
+    @contextmanager
+    def opened(self, hook: MlsecopsHook) -> Iterator[tuple[Artifact, Path]]:
+        """What is judged: the pinned artifact, and a private copy of its bytes."""
         artifact = self.resolve(hook)
         with hook.verified_copy(artifact) as path:
+            yield artifact, path
+
+    def work(self, hook: MlsecopsHook, context: Any) -> dict[str, Any]:
+        """Tell the story of the module's first line."""
+        with self.opened(hook) as (artifact, path):
             report = self._report(hook, context, artifact, path)
         digest = hook.record(report, run_info(context))
         self._tell(report, digest)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import XComArg
@@ -14,6 +15,7 @@ from airflow_mlsecops.core.validation.quarantine import QUARANTINE, REMAINDER, Q
 from airflow_mlsecops.core.validation.rules import VerdictRules
 from airflow_mlsecops.core.validation.source import DEFAULT_MEMORY
 from airflow_mlsecops.hooks.baselines import resolve_baseline
+from airflow_mlsecops.hooks.databases import ReadSource, read_source, spark_settings
 from airflow_mlsecops.hooks.references import ArtifactLike
 from airflow_mlsecops.links import EvidenceLink, ValidationReportLink
 from airflow_mlsecops.operators.base import check_choice, require_text
@@ -32,14 +34,19 @@ if TYPE_CHECKING:
 
 
 class ValidateDataOperator(ControlOperator):
-    """Checks a CSV or Parquet data set against an expectation suite, fails closed, and signs what it found.
+    """Checks a data set against an expectation suite, fails closed, and signs what it found.
 
     Args:
+        source: in place of ``artifact`` a table or query of a database, as a mapping: ``conn_id``, ``table`` or
+            ``query``, ``snapshot_uri`` and, if wanted, ``order_by``. Its rows are written to ``snapshot_uri`` as one
+            Parquet file, which is the artifact from there on.
         suite: the name of a suite that ships in ``expectations/suites/``, the path of a suite file (JSON or YAML), a
             suite as a mapping, an ``ExpectationSuite``, or a callable without arguments that returns one (called in
             ``execute``, so that parsing the Dag doesn't import Great Expectations).
         engine: ``fused`` computes what the suite needs in one DuckDB scan and leaves what it can't do exactly to Great
-            Expectations; ``gx`` is Great Expectations on pandas; ``auto`` chooses, and the statement says why.
+            Expectations; ``gx`` is Great Expectations on pandas, or with a ``source`` in the database itself; ``spark``
+            is Great Expectations on Spark; ``auto`` chooses between the first two, and the statement says why.
+        spark: how Spark is reached, as a mapping: ``master`` or ``conn_id``, ``scratch``, ``config``.
         min_rows: with fewer rows than this the verdict is FAIL.
         min_nonnull: an expectation that rests on fewer values than this doesn't hold.
         relax: names of what is let pass although nothing was checked; see
@@ -66,6 +73,7 @@ class ValidateDataOperator(ControlOperator):
     template_fields: Sequence[str] = (
         *ControlOperator.template_fields,
         "suite",
+        "source",
         "baseline",
         "quarantine_uri",
         "remainder_uri",
@@ -76,6 +84,8 @@ class ValidateDataOperator(ControlOperator):
         self,
         *,
         suite: str | Mapping[str, Any] | Any,
+        artifact: ArtifactLike | None = None,
+        source: Mapping[str, Any] | None = None,
         engine: str = "auto",
         min_rows: int = 1,
         min_nonnull: int = 1,
@@ -86,9 +96,16 @@ class ValidateDataOperator(ControlOperator):
         quarantine_severity: str = "warning",
         remainder_uri: str = "",
         show_values: bool = False,
+        spark: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        if (artifact is None) == (source is None):
+            raise ValueError("expected either an artifact or a source")
+        super().__init__(artifact="" if artifact is None else artifact, **kwargs)
+        self.source = source
+        # Not a template field, and not shown: its settings may hold secrets.
+        self.spark = spark
+        self._read: ReadSource | None = None
         check_choice("engine", engine, ENGINES)
         self.engine = engine
         self.rules = VerdictRules.of(min_rows, min_nonnull, relax)
@@ -113,12 +130,30 @@ class ValidateDataOperator(ControlOperator):
         """What a later task takes as its artifact to work on the rows that broke nothing."""
         return XComArg(self, key=REMAINDER)
 
+    @contextmanager
+    def opened(self, hook: MlsecopsHook) -> Iterator[tuple[Artifact, Path]]:
+        """The artifact's private copy; of a source its snapshot, which stays open as long as it is judged."""
+        # Where Spark's executors see it, if Spark is to judge it.
+        scratch = spark_settings(self.spark).scratch if self.engine == "spark" else ""
+        if self.source is None:
+            artifact = self.resolve(hook)
+            with hook.verified_copy(artifact, scratch) as path:
+                yield artifact, path
+            return
+        with read_source(self.source, hook, name=self.artifact_name, scratch=scratch) as read:
+            self._read = read
+            self.pinned_digest = read.artifact.digest
+            self.log.info("Read %s: %d rows, now %s", read.snapshot.source, read.rows, read.artifact)
+            self.log.info("  at %s, sha256:%s", read.artifact.uri, read.artifact.digest)
+            yield read.artifact, read.path
+
     def control(self, artifact: Artifact, path: Path) -> Report:
         """See :func:`airflow_mlsecops.core.controls.validation.validate_data`."""
         from airflow_mlsecops.core.controls.validation import validate_data
         from airflow_mlsecops.expectations.suites import resolve_suite
 
         suite = self._make_suite() if self._make_suite is not None else resolve_suite(self.suite)
+        read = self._read
         return validate_data(
             artifact,
             path,
@@ -129,6 +164,9 @@ class ValidateDataOperator(ControlOperator):
             baseline=None if self._hook is None else resolve_baseline(self.baseline, artifact, self._hook),
             quarantine=self._quarantine(artifact),
             show_values=self.show_values,
+            source=read.told if read else None,
+            in_database=read.judge if read else None,
+            spark=spark_settings(self.spark) if self.engine == "spark" else None,
         )
 
     def work(self, hook: MlsecopsHook, context: Any) -> dict[str, Any]:

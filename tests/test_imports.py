@@ -38,7 +38,9 @@ def test_operators_and_sensors_load_nothing_heavy(tmp_path: Path) -> None:
     assert loaded_by(OPERATORS, tmp_path) == set()
 
 
-@pytest.mark.parametrize("module", ["airflow_mlsecops.taskflow", "airflow_mlsecops.triggers.signed_artifact"])
+@pytest.mark.parametrize(
+    "module", ["airflow_mlsecops.taskflow", "airflow_mlsecops.frames", "airflow_mlsecops.triggers.signed_artifact"]
+)
 def test_what_dags_and_the_triggerer_import_is_light_too(module: str, tmp_path: Path) -> None:
     assert loaded_by([module], tmp_path) == set()
 

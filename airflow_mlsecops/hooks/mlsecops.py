@@ -204,13 +204,13 @@ class MlsecopsHook(BaseHook):
         return pinned.artifact
 
     @contextmanager
-    def verified_copy(self, artifact: Artifact) -> Iterator[Path]:
-        """A private copy of the pinned bytes, gone afterwards.
+    def verified_copy(self, artifact: Artifact, within: str = "") -> Iterator[Path]:
+        """A private copy of the pinned bytes, gone afterwards; in a folder of its own within another, if one is named.
 
         Raises:
             ArtifactChangedError: if they are no longer the pinned ones.
         """
-        with tempfile.TemporaryDirectory(prefix="mlsecops-", ignore_cleanup_errors=True) as folder:
+        with tempfile.TemporaryDirectory(prefix="mlsecops-", dir=within or None, ignore_cleanup_errors=True) as folder:
             yield verified_copy(artifact, Path(folder), access=self.access, blob=self.store.get_blob)
 
     def recheck(self, artifact: Artifact, reuse: Reuse | None = None) -> Pin:

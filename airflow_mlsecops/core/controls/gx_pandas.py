@@ -8,10 +8,11 @@ Nothing is written to disk and nothing is sent: the context is ephemeral, and li
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlsecops.core.controls.suite import build_expectations, conditions, named_columns
+from airflow_mlsecops.core.controls.suite import build_expectations, conditions, label, named_columns
+from airflow_mlsecops.core.errors import SuiteError
 from airflow_mlsecops.core.findings import Severity
 from airflow_mlsecops.core.validation.custom import MODULES as OURS
 from airflow_mlsecops.core.validation.engines import missing_columns
@@ -20,6 +21,8 @@ from airflow_mlsecops.core.validation.outcome import Outcome
 if TYPE_CHECKING:
     import pandas
 
+COUNTS_ONLY = {"result_format": "BASIC", "exclude_unexpected_values": True, "partial_unexpected_count": 0}
+"""For engines that have no row numbers: no value is fetched."""
 _RESULT_FORMAT = {"result_format": "COMPLETE", "exclude_unexpected_values": True, "partial_unexpected_count": 0}
 _ABOUT_NULLS = {
     "expect_column_values_to_be_null",
@@ -48,12 +51,25 @@ def run_suite(frame: pandas.DataFrame, document: Mapping[str, Any]) -> list[Outc
         frame: the table, of shape (rows, columns), with a 0-based index.
         document: of a suite that :func:`~airflow_mlsecops.core.controls.suite.load_suite` read.
     """
+    return run_suite_on(list(frame.columns), document, lambda expectations: _validate(frame, expectations))
+
+
+def run_suite_on(
+    columns: Sequence[str], document: Mapping[str, Any], validate: Callable[[list[Any]], dict[int, Any]]
+) -> list[Outcome]:
+    """The same on any of GX's engines.
+
+    Args:
+        columns: the table's columns.
+        document: as above.
+        validate: runs expectations; returns GX's results by the index that stands in each expectation's meta.
+    """
     items = document["expectations"]
     built = build_expectations(document)
-    missing = {index: _missing(frame, items[index], built[index]) for index in range(len(items))}
+    missing = {index: _missing(columns, items[index], built[index]) for index in range(len(items))}
     runnable = [expectation for index, expectation in enumerate(built) if not missing[index]]
     counters = _counters(runnable)
-    results = _validate(frame, [*runnable, *counters.values()])
+    results = validate([*runnable, *counters.values()]) if runnable else {}
     outcomes = []
     for index, item in enumerate(items):
         outcome = {
@@ -73,14 +89,14 @@ def run_suite(frame: pandas.DataFrame, document: Mapping[str, Any]) -> list[Outc
     return outcomes
 
 
-def _missing(frame: pandas.DataFrame, item: Mapping[str, Any], expectation: Any) -> str:
+def _missing(columns: Sequence[str], item: Mapping[str, Any], expectation: Any) -> str:
     if item["type"] == "expect_column_to_exist":
         return ""
     wanted = [*named_columns(item), *(condition.column.name for condition in conditions(expectation))]
-    absent = sorted({name for name in wanted if name not in frame.columns})
+    absent = sorted({name for name in wanted if name not in columns})
     if not absent:
         return ""
-    return missing_columns(absent, list(frame.columns))
+    return missing_columns(absent, list(columns))
 
 
 def _counters(expectations: list[Any]) -> dict[int, Any]:
@@ -103,15 +119,34 @@ def _counter_id(index: int) -> int:
     return -index - 1
 
 
+def quiet_context() -> Any:
+    """A GX context that is nowhere on disk, and shows no progress."""
+    import great_expectations as gx
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    return context
+
+
+def refuse_own_sql(document: Mapping[str, Any]) -> None:
+    """Refuse expectations that bring SQL of their own: it could read other data than those that are signed, or write.
+
+    Raises:
+        SuiteError: naming the first one.
+    """
+    for index, item in enumerate(document["expectations"]):
+        if any("query" in name for name in item["kwargs"]):
+            raise SuiteError(
+                f"{label(index, item)} brings SQL of its own",
+                "write it as the source's query, or as another expectation",
+            )
+
+
 def _validate(frame: pandas.DataFrame, expectations: list[Any]) -> dict[int, Any]:
     """GX's results by the index that stands in each expectation's meta; GX itself doesn't keep their order."""
     import great_expectations as gx
 
-    if not expectations:
-        return {}
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
-    asset = context.data_sources.add_pandas("pinned").add_dataframe_asset("table")
+    asset = quiet_context().data_sources.add_pandas("pinned").add_dataframe_asset("table")
     batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
     suite = gx.ExpectationSuite(name="run", expectations=expectations)
     validated = batch.validate(suite, result_format=_RESULT_FORMAT)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.core.artifact import Artifact
 from airflow_mlsecops.core.canonical import canonical_json, jsonable
@@ -21,13 +21,16 @@ from airflow_mlsecops.core.findings import Finding, Severity
 from airflow_mlsecops.core.profile.baseline import Baseline, NoBaseline, described, using
 from airflow_mlsecops.core.report import REPORT, Report, verdict_of
 from airflow_mlsecops.core.validation.distributions_html import distributions
-from airflow_mlsecops.core.validation.engines import Evaluation, evaluate
+from airflow_mlsecops.core.validation.engines import Evaluation, InDatabase, evaluate
 from airflow_mlsecops.core.validation.examples import examples
 from airflow_mlsecops.core.validation.outcome import Outcome, gx_result
 from airflow_mlsecops.core.validation.quarantine import Quarantine, part
 from airflow_mlsecops.core.validation.report_html import report_page
 from airflow_mlsecops.core.validation.rules import VerdictRules
 from airflow_mlsecops.core.validation.source import DEFAULT_MEMORY
+
+if TYPE_CHECKING:
+    from airflow_mlsecops.core.validation.gx_spark import SparkSettings
 
 __all__ = ["CONTROL", "LoadedSuite", "VerdictRules", "load_suite", "validate_data"]
 
@@ -53,6 +56,9 @@ def validate_data(
     baseline: Baseline | NoBaseline | None = None,
     quarantine: Quarantine | None = None,
     show_values: bool = False,
+    source: Mapping[str, Any] | None = None,
+    in_database: InDatabase | None = None,
+    spark: SparkSettings | None = None,
 ) -> Report:
     """Judge a data set by an expectation suite.
 
@@ -69,13 +75,16 @@ def validate_data(
         artifact: what is judged.
         path: a CSV or Parquet file, or a folder of part files.
         suite: GX's suite JSON as a mapping, or an ``ExpectationSuite``.
-        engine: ``auto``, ``fused`` or ``gx``; see :mod:`airflow_mlsecops.core.validation.engines`.
+        engine: ``auto``, ``fused``, ``gx`` or ``spark``; see :mod:`airflow_mlsecops.core.validation.engines`.
         rules: what has to have been seen; by default everything that wasn't seen is a NO.
         memory_limit: how much memory DuckDB may use, e.g. ``512MB``; what needs more goes to a temporary folder.
         baseline: the verified profile that some expectations compare with, or why there is none.
         quarantine: how to keep the rows that break something apart; by default they are not.
         show_values: whether the HTML report, and only that, shows some of the values that are not as expected, and
             names categories and edges of the baseline.
+        source: what the artifact was read from, if that was a database; it stands in the report.
+        in_database: how ``gx`` evaluates a suite there.
+        spark: how Spark is reached.
 
     Raises:
         SuiteError: if the suite can't be judged by; see :func:`load_suite`.
@@ -94,6 +103,8 @@ def validate_data(
             memory_limit=memory_limit,
             max_rows=MAX_ROWS,
             allow_empty="empty-data" in rules.relaxed,
+            in_database=in_database,
+            spark=spark,
         )
     items = loaded.document["expectations"]
     # 3.
@@ -130,6 +141,7 @@ def validate_data(
             "rules": rules.to_dict(),
             **described(baseline),
             **(quarantine.to_dict() if quarantine is not None else {}),
+            **({"source": dict(source)} if source else {}),
         },
         tools={name: version(name) for name in _tools(found)},
         details={
@@ -149,8 +161,8 @@ def validate_data(
 
 
 def _tools(found: Evaluation) -> list[str]:
-    fused = ["duckdb"] if found.engine == "fused" else []
-    return [*fused, "great-expectations", "pandas", "numpy", "pyarrow"]
+    own = {"fused": ["duckdb"], "gx-sql": ["sqlalchemy"], "gx-spark": ["pyspark"]}.get(found.engine, [])
+    return [*own, "great-expectations", "pandas", "numpy", "pyarrow"]
 
 
 def _no_baseline(baseline: Baseline | NoBaseline | None) -> list[Finding]:

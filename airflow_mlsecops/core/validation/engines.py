@@ -2,16 +2,18 @@
 
 ``fused`` is the fast one and needs DuckDB; whatever it can't do exactly it leaves to GX on pandas, with only the
 columns that GX needs. ``gx`` is the library as it is. ``auto`` takes the fused one where it can do anything.
+``spark`` is GX on Spark; it is never chosen by itself, because a cluster costs. What is read from a database lies in a
+Parquet file then, and ``gx`` judges it in the database itself, through ``in_database``.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.core.controls.suite import named_columns
 from airflow_mlsecops.core.controls.tables import read_arrow_table, read_table
@@ -24,7 +26,10 @@ from airflow_mlsecops.core.validation.outcome import Outcome
 from airflow_mlsecops.core.validation.plain import is_plain
 from airflow_mlsecops.core.validation.source import DEFAULT_MEMORY, Source, open_source
 
-ENGINES = ("auto", "fused", "gx")
+if TYPE_CHECKING:
+    from airflow_mlsecops.core.validation.gx_spark import SparkSettings
+
+ENGINES = ("auto", "fused", "gx", "spark")
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Evaluation:
         outcomes: one for each expectation, in the suite's order.
         rows: how many rows the table has.
         columns: its columns' names, in order.
-        engine: ``fused`` or ``gx``.
+        engine: ``fused``, ``gx`` (on pandas), ``gx-sql`` or ``gx-spark``.
         why: why that one.
         by_gx: indices of the expectations that GX evaluated.
     """
@@ -48,6 +53,9 @@ class Evaluation:
     by_gx: tuple[int, ...]
 
 
+InDatabase = Callable[[Mapping[str, Any], str, bool], Evaluation]
+
+
 def evaluate(
     path: Path,
     document: Mapping[str, Any],
@@ -56,8 +64,20 @@ def evaluate(
     memory_limit: str = DEFAULT_MEMORY,
     max_rows: int = 10_000,
     allow_empty: bool = False,
+    in_database: InDatabase | None = None,
+    spark: SparkSettings | None = None,
 ) -> Evaluation:
     """Evaluate a suite.
+
+    Args:
+        path: the table, also if it was read from a database.
+        document: of a suite that ``load_suite`` read.
+        engine: one of :data:`ENGINES`.
+        memory_limit: how much memory DuckDB may use.
+        max_rows: how many row numbers to keep for one expectation.
+        allow_empty: judge a table without rows, too.
+        in_database: how ``gx`` evaluates a suite where the data lie; called with document, why and ``allow_empty``.
+        spark: how Spark is reached.
 
     Raises:
         ConfigurationError: for an unknown engine.
@@ -65,6 +85,14 @@ def evaluate(
         DataError: if the table can't be read whole, or is empty.
     """
     chosen, why = choose(engine, document)
+    if chosen == "spark":
+        from airflow_mlsecops.core.validation.gx_spark import SparkSettings, evaluate_on_spark
+
+        return evaluate_on_spark(path, document, settings=spark or SparkSettings(), why=why, allow_empty=allow_empty)
+    if chosen == "gx" and in_database is not None:
+        return in_database(document, why, allow_empty)
+    if in_database is not None and engine == "auto":
+        why = f"the rows lie in a file anyway, and {why}"
     if chosen == "fused":
         with open_source(path, memory_limit=memory_limit, allow_empty=allow_empty) as source:
             if source is not None:
@@ -73,7 +101,7 @@ def evaluate(
     table = read_arrow_table(path, allow_empty=allow_empty)
     schema, frame = schema_of(table.schema), table.to_pandas(ignore_metadata=True)
     del table
-    _check_names([str(name) for name in frame.columns])
+    check_names([str(name) for name in frame.columns])
     from airflow_mlsecops.core.controls.gx_pandas import run_suite
 
     everything = tuple(range(len(document["expectations"])))
@@ -82,7 +110,19 @@ def evaluate(
     return Evaluation(outcomes, len(frame), tuple(map(str, frame.columns)), "gx", why, everything)
 
 
-def _check_names(names: list[str]) -> None:
+def check_rows(rows: int, allow_empty: bool) -> None:
+    """Refuse a table without rows.
+
+    Raises:
+        DataError: if there are none, and nobody allowed that.
+    """
+    if rows == 0 and not allow_empty:
+        raise DataError(
+            "the table holds no rows", "nothing can be said about an empty data set; look at the task that wrote it"
+        )
+
+
+def check_names(names: list[str]) -> None:
     """GX takes ``A`` for ``a`` where both stand (seen with 1.24.1), and would judge one by the other's values."""
     folded = Counter(name.casefold() for name in names)
     twice = [name for name in names if folded[name.casefold()] > 1]
@@ -102,8 +142,8 @@ def choose(engine: str, document: Mapping[str, Any]) -> tuple[str, str]:
     """
     if engine not in ENGINES:
         raise ConfigurationError(f"unknown engine {str(engine)[:50]!r}", f"known: {', '.join(ENGINES)}")
-    if engine == "gx":
-        return "gx", "asked for"
+    if engine in ("gx", "spark"):
+        return engine, "asked for"
     installed = find_spec("duckdb") is not None
     if engine == "fused":
         if not installed:

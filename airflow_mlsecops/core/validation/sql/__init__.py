@@ -1,0 +1,1 @@
+"""Tables and queries in a database: one snapshot, read once into a Parquet file, and judged as they were then."""

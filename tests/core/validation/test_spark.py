@@ -1,0 +1,163 @@
+"""GX on Spark says what its pandas engine says, refuses what Spark would mend, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from airflow_mlsecops.core.artifact import Artifact, Form, Kind
+from airflow_mlsecops.core.controls.suite import load_suite
+from airflow_mlsecops.core.controls.validation import validate_data
+from airflow_mlsecops.core.digest import sha256_bytes
+from airflow_mlsecops.core.errors import ConfigurationError, DataError
+from airflow_mlsecops.core.report import Verdict
+from airflow_mlsecops.core.validation.engines import evaluate
+from airflow_mlsecops.core.validation.gx_spark import SparkSettings, evaluate_on_spark
+from tests.core.validation.shared_suite import COLUMNS, DIVERGENCES, EXPECTATIONS, ROWS, differences
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # pandas and Spark talk about the column of nulls
+
+SETTINGS = SparkSettings(
+    "local[2]",
+    config={
+        "spark.sql.shuffle.partitions": "2",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.sql.adaptive.enabled": "false",  # for tables this small, planning is all the time
+        "spark.sql.codegen.wholeStage": "false",
+    },
+)
+# The first of some types: each costs Spark some jobs.
+TYPES = {
+    "expect_column_values_to_not_be_null",
+    "expect_column_values_to_be_unique",
+    "expect_column_values_to_be_between",
+    "expect_column_values_to_be_in_set",
+    "expect_column_values_to_match_regex",
+    "expect_column_value_lengths_to_be_between",
+    "expect_column_max_to_be_between",
+    "expect_column_mean_to_be_between",
+    "expect_column_unique_value_count_to_be_between",
+    "expect_column_distinct_values_to_be_in_set",
+    "expect_column_pair_values_a_to_be_greater_than_b",
+    "expect_compound_columns_to_be_unique",
+    "expect_table_row_count_to_equal",
+    "expect_table_columns_to_match_set",
+}
+FIRST = {item["type"]: item for item in reversed(EXPECTATIONS) if item["type"] in TYPES}
+VOID = next(item for item in EXPECTATIONS if item["kwargs"].get("column") == "void" and "max" in item["type"])
+FEWER = {"name": "fewer", "expectations": [*FIRST.values(), VOID, EXPECTATIONS[-1], EXPECTATIONS[-2]]}
+ID = {"name": "s", "expectations": [{"type": "expect_column_values_to_be_unique", "kwargs": {"column": "id"}}]}
+
+
+@pytest.fixture(autouse=True)
+def java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
+        pytest.skip("no Java for Spark: scripts/system-packages installs it (apt-get install default-jre-headless)")
+    monkeypatch.chdir(tmp_path)  # Spark makes a warehouse where it is started
+    yield
+
+
+def parts(folder: Path, *tables: Any) -> Path:
+    folder.mkdir()
+    for number, table in enumerate(tables):
+        pq.write_table(table, folder / f"part-{number}.parquet")
+    return folder
+
+
+def judge(path: Path, suite: dict[str, Any], **kwargs: Any) -> Any:
+    document = load_suite(suite).document
+    return evaluate_on_spark(path, document, settings=SETTINGS, why="asked for", **kwargs)
+
+
+def test_verdicts_and_counts_are_those_of_pandas(tmp_path: Path) -> None:
+    types = {"integer": pa.int64(), "double precision": pa.float64(), "text": pa.string()}
+    schema = pa.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
+    table = pa.Table.from_arrays([pa.array(column) for column in zip(*ROWS, strict=True)], names=list(COLUMNS)).cast(
+        schema
+    )
+    path = parts(tmp_path / "t", table.slice(0, 20), table.slice(20))
+    interrupt = signal.getsignal(signal.SIGINT)
+    found = judge(path, FEWER)
+    assert signal.getsignal(signal.SIGINT) is interrupt
+    document = load_suite(FEWER).document
+    by_pandas = evaluate(path, document, engine="gx")
+    assert differences(found.outcomes, by_pandas.outcomes) == DIVERGENCES
+    assert 4 < sum(map(bool, found.outcomes)) < len(found.outcomes) - 4
+    assert (found.engine, found.rows, found.columns) == ("gx-spark", len(ROWS), tuple(COLUMNS))
+    from pyspark.sql import SparkSession
+
+    assert SparkSession.getActiveSession() is None
+
+
+def test_the_report_is_made_by_the_same_rules(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"id": [1, 1, None]}), path)
+    data = path.read_bytes()
+    artifact = Artifact("t", path.as_uri(), Kind.DATASET, Form.FILE, sha256_bytes(data), len(data), 1)
+    report = validate_data(artifact, path, suite=ID, engine="spark", spark=SETTINGS)
+    assert report.verdict is Verdict.FAIL
+    assert report.parameters["engine"] == "gx-spark"
+    assert "pyspark" in report.tools
+    assert [finding.message for finding in report.findings] == ["2 of 2 (100.00 %) are not as expected"]
+
+
+@pytest.mark.parametrize(
+    ("tables", "why"),
+    [
+        ((pa.table({"id": [1]}), pa.table({"other": [1]})), "different columns"),
+        ((pa.table({"id": [1]}), pa.table({"id": ["a"]})), "different columns"),
+        ((pa.table({"id": [1], "ID": [1]}),), "upper and lower case"),
+        ((pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["id", "id"]),), "twice"),
+    ],
+)
+def test_what_spark_would_mend_is_refused_without_starting_it(tmp_path: Path, tables: Any, why: str) -> None:
+    with pytest.raises(DataError, match=why):
+        judge(parts(tmp_path / "t", *tables), ID)
+
+
+def test_no_rows_damaged_pages_and_other_formats_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no rows"):
+        judge(parts(tmp_path / "empty", pa.table({"id": pa.array([], pa.int64())})), ID)
+    damaged = tmp_path / "t.parquet"
+    pq.write_table(
+        pa.table({"id": list(range(1000))}), damaged, compression="none", use_dictionary=False, write_page_checksum=True
+    )
+    data = bytearray(damaged.read_bytes())
+    data[len(data) // 4] ^= 0xFF
+    damaged.write_bytes(bytes(data))
+    (outcome,) = judge(damaged, ID).outcomes
+    assert outcome.trouble.startswith("it could not be evaluated")
+    csv = tmp_path / "t.csv"
+    csv.write_text("id\n1\n")
+    with pytest.raises(DataError, match="Parquet alone"):
+        judge(csv, ID)
+
+
+def test_a_cluster_needs_a_folder_that_it_sees() -> None:
+    with pytest.raises(ConfigurationError, match="scratch"):
+        SparkSettings("spark://host:7077")
+    with pytest.raises(ConfigurationError, match="master"):
+        SparkSettings("")
+    assert "hush" not in repr(SparkSettings("local", config={"spark.hadoop.fs.s3a.secret.key": "hush"}))
+
+
+def test_a_session_of_somebody_elses_is_not_taken_over(tmp_path: Path) -> None:
+    from pyspark.sql import SparkSession
+
+    from airflow_mlsecops.core.validation.gx_spark import _session
+
+    pq.write_table(pa.table({"id": [1]}), tmp_path / "t.parquet")
+    with _session(SETTINGS):
+        assert SparkSession.getActiveSession() is not None
+        with pytest.raises(ConfigurationError, match="a Spark session is open"):
+            judge(tmp_path / "t.parquet", ID)
