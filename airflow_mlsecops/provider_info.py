@@ -10,6 +10,7 @@ _INTEGRATION = "MLSecOps"
 _OPERATORS = (
     "approval_gate",
     "attest_provenance",
+    "describe_model",
     "detect_label_poisoning",
     "profile_dataset",
     "promote_model",

@@ -280,6 +280,7 @@ def test_every_operator_with_arguments_of_its_own_is_told() -> None:
         "RevokeArtifactOperator",
         "SanitizeDatasetOperator",
         "ScanModelOperator",
+        "DescribeModelOperator",
         "SignedArtifactSensor",
     }
 

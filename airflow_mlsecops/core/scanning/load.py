@@ -21,9 +21,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from airflow_mlsecops.core.artifact import Form
-from airflow_mlsecops.core.controls.model_scan import scan_model
-from airflow_mlsecops.core.errors import MissingExtraError, MlsecopsError
+from airflow_mlsecops.core.artifact import Artifact, Form
+from airflow_mlsecops.core.controls.model_scan import IMPORTS_BLOB, scan_model
+from airflow_mlsecops.core.errors import ArtifactNotFoundError, MissingExtraError, MlsecopsError
 from airflow_mlsecops.core.loading import VerifiedBytes, open_verified
 from airflow_mlsecops.core.pinning import Access
 from airflow_mlsecops.core.policy import ReleasePolicy
@@ -69,12 +69,9 @@ class ScannedModel:
             MissingExtraError: if the library that wrote it isn't installed.
             ArtifactNotFoundError: if the model has no such file.
         """
-        with self.bytes.open(name) as stream:
-            head = stream.read(4)
-        path = self.bytes.path if self.bytes.artifact.form is Form.FILE else self.bytes.path / name
-        if head == b"PK\x03\x04":
-            return _load_torch(path, self.imports)
-        return _load_joblib(path, self.imports)
+        with self.bytes.open(name):
+            path = self.bytes.path if self.bytes.artifact.form is Form.FILE else self.bytes.path / name
+            return _load(path, self.imports)
 
     def close(self) -> None:
         """Remove the copy."""
@@ -129,7 +126,7 @@ def open_scanned(
         if not report:
             raise UnsafeModelError(f"{artifact} was refused: {report.summary}", "don't load it; find out who signed it")
         # 4.
-        imports = frozenset(json.loads(report.blobs["imports.json"]))
+        imports = frozenset(json.loads(report.blobs[IMPORTS_BLOB]))
         if not imports <= set(pinned):
             new = ", ".join(sorted(imports - set(pinned))[:5])
             raise UnsafeModelError(f"{artifact} needs names that aren't pinned: {new}", "scan and release it again")
@@ -137,6 +134,37 @@ def open_scanned(
         verified.close()
         raise
     return ScannedModel(verified, report, imports)
+
+
+def load_scanned(artifact: Artifact, path: Path, name: str = "", *, allow_lists: Sequence[bytes] = ()) -> Any:
+    """Scan a private copy of a model that isn't signed yet, and load it with the names that the scan saw.
+
+    The caller still owes: that ``path`` is a private copy of the artifact's pinned bytes.
+
+    Args:
+        artifact: what it is.
+        path: the copy.
+        name: of the file, where the model is a folder.
+        allow_lists: users' lists that were signed.
+
+    Raises:
+        UnsafeModelError: if the scan refuses it.
+        MissingExtraError: if the library that wrote it isn't installed.
+        ArtifactNotFoundError: if the model has no such file.
+    """
+    report = scan_model(artifact, path, allow_lists=allow_lists)
+    if not report:
+        raise UnsafeModelError(f"{artifact} was refused: {report.summary}", "don't load it; find out who made it")
+    entry = path if artifact.form is Form.FILE else path / name
+    if not entry.is_file() or entry.resolve() not in (path.resolve(), *path.resolve().rglob("*")):
+        raise ArtifactNotFoundError(f"{artifact} has no file {name[:200]!r}", "name the file that is the model")
+    return _load(entry, frozenset(json.loads(report.blobs[IMPORTS_BLOB])))
+
+
+def _load(path: Path, imports: frozenset[str]) -> Any:
+    with path.open("rb") as stream:
+        head = stream.read(4)
+    return (_load_torch if head == b"PK\x03\x04" else _load_joblib)(path, imports)
 
 
 def _check(module: str, name: str, imports: frozenset[str]) -> None:
