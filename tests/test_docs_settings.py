@@ -16,6 +16,7 @@ import yaml
 from airflow.sdk import Connection
 
 from airflow_mlsecops.cli.main import build_parser, main
+from airflow_mlsecops.core.describe.told import Told
 from airflow_mlsecops.core.policy import ReleasePolicy
 from airflow_mlsecops.core.policy.cases import try_cases
 from airflow_mlsecops.core.signing import key_signer_from_uri
@@ -43,6 +44,8 @@ def test_policies_are_accepted(block: Block) -> None:
         assert len(TrustPolicy.from_bytes(block.code.encode()).signers) == len(value["signers"])
     elif "cases" in value:
         assert all(try_cases(ReleasePolicy.from_file("mlsecops:production"), block.code.encode()))
+    elif "model" in value:
+        assert Told.from_bytes(block.code.encode()).model == value["model"]
     else:
         # With all that it extends there are more.
         assert len(ReleasePolicy.from_bytes(block.code.encode()).require) >= len(value["require"])
