@@ -25,11 +25,11 @@ from airflow_mlsecops.core.artifact import Kind
 from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.errors import ConfigurationError
 from airflow_mlsecops.core.loading import refuse
+from airflow_mlsecops.core.policy import ReleasePolicy
 from airflow_mlsecops.core.predicates import provenance
 from airflow_mlsecops.core.predicates.types import OURS
 from airflow_mlsecops.core.verification import verify_release
 from airflow_mlsecops.hooks.mlsecops import DEFAULT_CONN_ID, MlsecopsHook
-from airflow_mlsecops.hooks.policy_file import read_policy
 from airflow_mlsecops.hooks.provenance_setting import observe_provenance
 from airflow_mlsecops.hooks.references import ArtifactLike, resolve_artifact
 from airflow_mlsecops.hooks.run_info import run_info
@@ -85,7 +85,7 @@ def verified_copy(
     default = Kind.DATASET if policy is None else Kind.MODEL
     artifact = resolve_artifact(reference, hook, kind=kind or default, keep=policy is None)
     if policy is not None:
-        refuse(verify_release(artifact, hook.store, hook.trust, read_policy(policy), utcnow()))
+        refuse(verify_release(artifact, hook.store, hook.trust, ReleasePolicy.from_file(policy), utcnow()))
         log.info("Verified %s: released under %s", artifact, policy)
     with hook.verified_copy(artifact) as path:
         log.info("Verified %s: the bytes are the pinned ones", artifact)
@@ -115,7 +115,7 @@ def released_model(
 
     if bool(model_name) != bool(stage):
         raise ConfigurationError("model_name and stage belong together", "give both, or none")
-    return verified_event(get_current_context(), read_policy(policy), model_name, stage, mlsecops_conn_id)
+    return verified_event(get_current_context(), ReleasePolicy.from_file(policy), model_name, stage, mlsecops_conn_id)
 
 
 def attest(

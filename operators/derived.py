@@ -1,4 +1,4 @@
-"""Sign what a task derived from a data set."""
+"""Sign what a task derived from one artifact."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def sign_derived(
     parameters: Mapping[str, Any],
     materials: Sequence[provenance.Material] = (),
 ) -> Sha256:
-    """Put signed provenance into the store: this data set was made from that one, in this run; return its digest."""
+    """Put signed provenance into the store: this was made from that one, in this run; return its digest."""
     statement = provenance.build(
         derived,
         inputs=[source],

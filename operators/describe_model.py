@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_mlsecops.core.artifact import Artifact, Kind
+from airflow_mlsecops.core.artifact import Artifact, Form, Kind
 from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.errors import ConfigurationError
 from airflow_mlsecops.hooks.references import ArtifactLike, resolve_artifact
 from airflow_mlsecops.operators.base import MlsecopsOperator, check_choice
+from airflow_mlsecops.operators.derived import sign_derived
 
 if TYPE_CHECKING:
     from airflow_mlsecops.core.describe.content import Content
@@ -100,12 +101,14 @@ class DescribeModelOperator(MlsecopsOperator):
     def _content(self, hook: MlsecopsHook, artifact: Artifact, path: Path) -> Content:
         from airflow_mlsecops.core.describe.content import Content
         from airflow_mlsecops.core.describe.lineage import lineage_of
+        from airflow_mlsecops.core.pinning import pin
 
         now = utcnow()
         measured, data, model_class = self._measured(hook, artifact, path)
         return Content.gather(
             artifact,
-            hook.recheck(artifact).manifest,
+            # Of the private copy: the model is read from its place once, and these are the bytes that are described.
+            pin(str(path)).manifest if artifact.form is Form.TREE else None,
             self._told(),
             lineage_of(artifact, hook.store, hook.trust, now),
             now,
@@ -159,10 +162,6 @@ class DescribeModelOperator(MlsecopsOperator):
         """Model and description in one new folder; its provenance says what it was put together from."""
         from airflow.sdk import ObjectStoragePath
 
-        from airflow_mlsecops.core.predicates import provenance
-        from airflow_mlsecops.core.predicates.types import OURS
-        from airflow_mlsecops.hooks.run_info import run_info
-
         target: Any = ObjectStoragePath(self.target)
         if target.exists():
             raise ConfigurationError(f"something lies at {self.target} already", "give each run a folder of its own")
@@ -176,14 +175,6 @@ class DescribeModelOperator(MlsecopsOperator):
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(data)
         made = hook.pin(f"{self.target.rstrip('/')}/", name=model.name, kind=Kind.MODEL)
-        statement = provenance.build(
-            made,
-            inputs=[model],
-            parameters={"described": sorted(files)},
-            run=run_info(context),
-            builder=f"{OURS}/airflow",
-            started_at=context["ti"].start_date,
-            finished_at=utcnow(),
-        )
-        self.log.info("%s with its description at %s: evidence sha256:%s", made, made.uri, hook.put(statement))
+        digest = sign_derived(hook, context, made, model, parameters={"described": sorted(files)})
+        self.log.info("%s with its description at %s: evidence sha256:%s", made, made.uri, digest)
         return made

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_mlsecops.core.policy import ReleasePolicy
-from airflow_mlsecops.hooks.policy_file import read_policy as read
 from airflow_mlsecops.operators.base import require_text
 
 
@@ -17,4 +16,4 @@ def read_policy(path: Any) -> ReleasePolicy:
         PolicyError: if there is no readable policy.
     """
     require_text("policy", path)
-    return read(path)
+    return ReleasePolicy.from_file(str(path))

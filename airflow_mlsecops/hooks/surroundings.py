@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_mlsecops.core.canonical import canonical_json
+from airflow_mlsecops.core.describe.packages import canonical_name
 from airflow_mlsecops.core.digest import Sha256, sha256_bytes
 from airflow_mlsecops.core.predicates.provenance import Material
 
@@ -60,11 +61,7 @@ def surroundings(context: Mapping[str, Any], keep: Callable[[bytes], Sha256]) ->
 @cache
 def packages() -> bytes:
     """All installed distributions as a canonical JSON list of ``[name, version]``, sorted."""
-    found = {
-        (re.sub(r"[-_.]+", "-", item.metadata["Name"]).lower(), item.version)
-        for item in distributions()
-        if item.metadata["Name"]
-    }
+    found = {(canonical_name(item.metadata["Name"]), item.version) for item in distributions() if item.metadata["Name"]}
     return canonical_json([list(pair) for pair in sorted(found)])
 
 

@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 from airflow_mlsecops.core.artifact import Identity
 from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.digest import parse_sha256
-from airflow_mlsecops.core.policy import evaluate, gather
+from airflow_mlsecops.core.policy import ReleasePolicy, evaluate, gather
 from airflow_mlsecops.core.releases import History, current
 from airflow_mlsecops.hooks.mlsecops import MlsecopsHook
-from airflow_mlsecops.hooks.policy_file import read_policy
 
 
 class Seen(NamedTuple):
@@ -37,7 +36,7 @@ def ask(question: str, arguments: Mapping[str, Any], mlsecops_conn_id: str) -> S
 
 def _policy(hook: MlsecopsHook, *, digest: str, kind: str, form: str, policy: str) -> Seen:
     """Does the evidence about these bytes fulfil the policy?"""
-    rules, now = read_policy(policy), utcnow()
+    rules, now = ReleasePolicy.from_file(policy), utcnow()
     identity = Identity(parse_sha256(digest), kind, form)
     decision = evaluate(rules, gather(hook.store, identity, hook.trust, now), now)
     if not decision:
@@ -47,7 +46,7 @@ def _policy(hook: MlsecopsHook, *, digest: str, kind: str, form: str, policy: st
 
 def _model(hook: MlsecopsHook, *, model_name: str, stage: str, policy: str, newer_than: str) -> Seen:
     """Does something stand at the stage that may be used, and is it newer than what was seen?"""
-    rules = read_policy(policy)
+    rules = ReleasePolicy.from_file(policy)
     found = current(model_name, stage, store=hook.store, trust=hook.trust, policy=rules, now=utcnow())
     if not found or found.step is None:
         return Seen(None, found.reasons)

@@ -19,14 +19,13 @@ from airflow_mlsecops.core.report import Report, Verdict, verdict_of
 from airflow_mlsecops.core.scanning.allow_list import packaged
 from airflow_mlsecops.core.scanning.limits import Limits
 from airflow_mlsecops.core.scanning.outcome import Outcome
-from airflow_mlsecops.core.scanning.rules import CONTROL, finding
+from airflow_mlsecops.core.scanning.rules import CONTROL, IMPORTS_BLOB, finding
 from airflow_mlsecops.core.scanning.sarif import to_sarif
 from airflow_mlsecops.core.scanning.scan import Scan
 
 __all__ = ["CONTROL", "scan_model"]
 
 MAX_IMPORTS = 1000
-IMPORTS_BLOB = "imports.json"
 SARIF_BLOB = "findings.sarif.json"
 
 

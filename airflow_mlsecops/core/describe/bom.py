@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_mlsecops import __version__
-from airflow_mlsecops.core.artifact import Form
 from airflow_mlsecops.core.canonical import canonical_json, jsonable
 from airflow_mlsecops.core.clock import to_text
 from airflow_mlsecops.core.describe.content import Content
@@ -87,7 +86,6 @@ def check(document: Mapping[str, Any]) -> None:
 
 def _model(content: Content, cards: Mapping[str, Sha256]) -> dict[str, Any]:
     artifact, told = content.artifact, content.told.model
-    tree = artifact.form is Form.TREE
     component: dict[str, Any] = {
         "type": "machine-learning-model",
         "bom-ref": _MODEL_REF,
@@ -95,7 +93,7 @@ def _model(content: Content, cards: Mapping[str, Sha256]) -> dict[str, Any]:
         **_text(version=told.get("version"), description=told.get("description")),
         **_authors(told.get("authors", ())),
         **_licences(told.get("licence", "")),
-        "hashes": [] if tree else [_hash(artifact.digest)],
+        "hashes": [_hash(artifact.digest)],
         "modelCard": _card(content),
         "properties": [
             _property("form", artifact.form.value),
@@ -110,7 +108,7 @@ def _model(content: Content, cards: Mapping[str, Sha256]) -> dict[str, Any]:
             for name, digest in sorted(cards.items())
         ],
     }
-    if tree:
+    if content.manifest is not None:
         entries = content.manifest.entries[:MAX_FILES]
         component["components"] = [
             {"type": "file", "bom-ref": f"file:{each.name}", "name": each.name, "hashes": [_hash(each.sha256)]}

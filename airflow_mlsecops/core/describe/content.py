@@ -23,7 +23,7 @@ class Content:
 
     Attributes:
         artifact: the model.
-        manifest: its files.
+        manifest: the files of a folder; None of a single file.
         told: what the author says.
         lineage: what verified evidence says.
         evaluation: what was measured here, and on which data set; None if nothing was.
@@ -35,7 +35,7 @@ class Content:
     """
 
     artifact: Artifact
-    manifest: Manifest
+    manifest: Manifest | None
     told: Told
     lineage: Lineage
     evaluation: Evaluation | None
@@ -49,7 +49,7 @@ class Content:
     def gather(
         cls,
         artifact: Artifact,
-        manifest: Manifest,
+        manifest: Manifest | None,
         told: Told,
         lineage: Lineage,
         made_at: datetime,

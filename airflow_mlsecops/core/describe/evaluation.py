@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.core.describe.attribution import Attribution, attributions
-from airflow_mlsecops.core.errors import DataError
+from airflow_mlsecops.core.errors import DataError, MlsecopsError
 
 if TYPE_CHECKING:
     import pandas
@@ -134,8 +134,6 @@ def evaluate(
 @contextmanager
 def _as_data_error(what: str) -> Iterator[None]:
     """Whatever a foreign model raises; its message may quote rows, so only the type is told."""
-    from airflow_mlsecops.core.errors import MlsecopsError
-
     try:
         yield
     except MlsecopsError:

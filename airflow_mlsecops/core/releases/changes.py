@@ -16,12 +16,11 @@ from airflow_mlsecops.core.evidence import Evidence, EvidenceSet
 from airflow_mlsecops.core.policy import Dossier
 from airflow_mlsecops.core.predicates import PROVENANCE, TEST_RESULT, control_run, provenance
 from airflow_mlsecops.core.predicates.fields import digest_set, objects
+from airflow_mlsecops.core.scanning.rules import IMPORTS_BLOB
 
 MAX_ROWS = 100
 """How many rows of each kind stand in a statement; ``total`` says how many there are."""
 MAX_TEXT = 300
-IMPORTS_BLOB = "imports.json"
-"""What the model scan calls the list of names that loading the model needs."""
 KINDS = ("data", "verdict", "metric", "finding", "code", "package", "import")
 
 Blob = Callable[[str], bytes]

@@ -22,13 +22,14 @@ from types import TracebackType
 from typing import Any
 
 from airflow_mlsecops.core.artifact import Artifact, Form
-from airflow_mlsecops.core.controls.model_scan import IMPORTS_BLOB, scan_model
+from airflow_mlsecops.core.controls.model_scan import scan_model
 from airflow_mlsecops.core.errors import ArtifactNotFoundError, MissingExtraError, MlsecopsError
 from airflow_mlsecops.core.loading import VerifiedBytes, open_verified
 from airflow_mlsecops.core.pinning import Access
 from airflow_mlsecops.core.policy import ReleasePolicy
 from airflow_mlsecops.core.report import Report
 from airflow_mlsecops.core.scanning.pinned import imports_of
+from airflow_mlsecops.core.scanning.rules import IMPORTS_BLOB
 from airflow_mlsecops.core.store import EvidenceStore
 from airflow_mlsecops.core.trust import TrustPolicy
 

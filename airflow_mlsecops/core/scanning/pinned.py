@@ -13,14 +13,13 @@ from airflow_mlsecops.core.predicates import TEST_RESULT, VERIFICATION_SUMMARY, 
 from airflow_mlsecops.core.predicates.control_run import CONTROL_RUN
 from airflow_mlsecops.core.predicates.fields import mapping, objects
 from airflow_mlsecops.core.report import Verdict
-from airflow_mlsecops.core.scanning.rules import CONTROL
+from airflow_mlsecops.core.scanning.rules import CONTROL, IMPORTS_BLOB
 from airflow_mlsecops.core.store import EvidenceStore
 from airflow_mlsecops.core.trust import TrustPolicy
 from airflow_mlsecops.core.verification import verify_signature
 
 LAST_RELEASE = "last-release"
 NOTHING = "none"
-IMPORTS_BLOB = "imports.json"
 
 
 def pinned_imports(

@@ -10,6 +10,8 @@ from __future__ import annotations
 from airflow_mlsecops.core.findings import Finding, Severity
 
 CONTROL = "model-scan"
+IMPORTS_BLOB = "imports.json"
+"""What a scan calls the list of names that loading the model needs."""
 
 _CODE = ("AML.T0011.000", "ML06:2023")
 _SHAPE = ("AML.T0010", "ML06:2023")

@@ -10,7 +10,6 @@ from airflow_mlsecops.core.describe.evaluation import Bin, Evaluation, Group, Me
 from airflow_mlsecops.core.describe.lineage import Lineage, Said
 from airflow_mlsecops.core.describe.told import Told
 from airflow_mlsecops.core.digest import sha256_bytes
-from airflow_mlsecops.core.manifest import FileEntry, Manifest
 from airflow_mlsecops.core.predicates.control_run import ControlResult
 from airflow_mlsecops.core.predicates.provenance import Dependency
 from airflow_mlsecops.core.report import Verdict
@@ -40,7 +39,7 @@ def full() -> Content:
     metrics = (Metric("accuracy", 0.95, "", 0.93, 0.97), Metric("log_loss", 0.2))
     return Content.gather(
         model,
-        Manifest((FileEntry("model.pkl", 10, model.digest),)),
+        None,
         Told.from_mapping(TOLD),
         Lineage(
             inputs=(Dependency("digits", "dataset", data.digest, "file"),
@@ -68,5 +67,4 @@ def full() -> Content:
 @pytest.fixture
 def bare() -> Content:
     model = artifact("model")
-    entries = Manifest((FileEntry("model.bin", 10, model.digest),))
-    return Content.gather(model, entries, Told(), Lineage(), NOW)
+    return Content.gather(model, None, Told(), Lineage(), NOW)

@@ -20,7 +20,7 @@ from airflow_mlsecops.core.errors import DataError
 
 @pytest.fixture(scope="module")
 def iris() -> pd.DataFrame:
-    table = load_iris(as_frame=True).frame.rename(columns={"target": "label"})
+    table: pd.DataFrame = load_iris(as_frame=True).frame.rename(columns={"target": "label"})
     table["row_id"] = range(len(table))
     table["site"] = np.where(table.row_id % 15 == 0, "small", np.where(table.row_id % 2 == 0, "even", "odd"))
     return table
@@ -73,7 +73,7 @@ def test_subgroups_add_up_and_small_ones_say_nothing(iris: pd.DataFrame, model: 
 
 def test_numbers_are_grouped_by_quarters(iris: pd.DataFrame, model: Any) -> None:
     found = evaluate(model, iris, label_column="label", subgroups=["row_id"], attribution="none")
-    assert [group.rows for group in found.groups] == [38, 37, 38, 37] or sum(g.rows for g in found.groups) == 150
+    assert sum(group.rows for group in found.groups) == 150
     assert len(found.groups) == 4
 
 
