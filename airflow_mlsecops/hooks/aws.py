@@ -35,20 +35,21 @@ def aws_client(service: str, aws_conn_id: str, region: str = "", endpoint: str =
     Raises:
         ConfigurationError: if there is no such connection.
     """
-    import boto3
+    from boto3.session import Session
     from botocore.config import Config
 
+    # A session of its own: the default one keeps the first credentials that a process ever had, and is for one thread.
     # A service that is down is Airflow's to retry; here it must only not hang.
     config = Config(connect_timeout=10, read_timeout=60, retries={"max_attempts": 3, "mode": "standard"})
     if not aws_conn_id:
-        return boto3.client(service, region_name=region or None, endpoint_url=endpoint or None, config=config)
+        return Session().client(service, region_name=region or None, endpoint_url=endpoint or None, config=config)
     try:
         from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
     except ImportError:
         connection = _connection(aws_conn_id)
         extra = connection.extra_dejson
         own_endpoint = extra.get("endpoint_url") if service == "s3" else None
-        return boto3.client(
+        return Session().client(
             service,
             aws_access_key_id=connection.login or None,
             aws_secret_access_key=connection.password or None,

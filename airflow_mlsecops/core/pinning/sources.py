@@ -78,9 +78,9 @@ class Source(ABC):
 
 
 def _ambient_s3() -> Any:
-    import boto3
+    from boto3.session import Session
 
-    return boto3.client("s3")
+    return Session().client("s3")
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ def default_kms(region: str, endpoint: str) -> Any:
         region: empty for the chain's.
         endpoint: empty for AWS's own.
     """
-    import boto3
+    from boto3.session import Session
     from botocore.config import Config
 
     config = Config(connect_timeout=10, read_timeout=30, retries={"max_attempts": 3, "mode": "standard"})
-    return boto3.client("kms", region_name=region or None, endpoint_url=endpoint or None, config=config)
+    return Session().client("kms", region_name=region or None, endpoint_url=endpoint or None, config=config)
 
 
 @dataclass(frozen=True)
