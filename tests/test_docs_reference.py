@@ -152,6 +152,7 @@ def built() -> dict[str, Mapping[str, Any]]:
         evidence.control_statement(subject, "control", Verdict.WARN, evidence.NOW),
         evidence.provenance_statement(subject, [evidence.artifact("data")], evidence.NOW),
         evidence.revocation_statement(subject.digest),
+        evidence.approval_request_statement(subject, ["alice", "bob"], evidence.NOW),
         signature.build(
             replace(subject, versions=sha256_bytes(b"versions")),
             signed_at=evidence.NOW,
@@ -192,6 +193,7 @@ def test_fields_of_our_predicates_and_extensions() -> None:
     there = {
         "signature/v1": predicates["signature"],
         "approval/v1": predicates["approval"],
+        "approval-request/v1": predicates["approval-request"],
         "revocation/v1": predicates["revocation"],
         "control-run/v1": predicates["test-result"][CONTROL_RUN],
         "gate-run/v1": predicates["verification-summary"][vsa.GATE],

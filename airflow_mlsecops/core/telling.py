@@ -17,6 +17,7 @@ from airflow_mlsecops.core.errors import MlsecopsError
 from airflow_mlsecops.core.policy import Reason
 from airflow_mlsecops.core.predicates import (
     APPROVAL,
+    APPROVAL_REQUEST,
     BOM,
     PROVENANCE,
     REVOCATION,
@@ -24,6 +25,7 @@ from airflow_mlsecops.core.predicates import (
     TEST_RESULT,
     VERIFICATION_SUMMARY,
     approval,
+    approval_request,
     bom,
     control_run,
     predicate_by_uri,
@@ -190,6 +192,20 @@ def _approval(statement: Statement) -> Described:
     )
 
 
+def _approval_request(statement: Statement) -> Described:
+    asked = approval_request.parse(statement)
+    until = to_text(asked.expires_at)
+    return Described(
+        what="approval request",
+        verdict="asked",
+        tone=Tone.PLAIN,
+        summary=f"{asked.quorum} of {', '.join(asked.approvers) or 'everybody with the right'} until {until}",
+        line=f"{asked.quorum} approval(s) asked for until {until}, {asked.level}",
+        when=asked.requested_at,
+        facts={"Request": {"Triggered by": asked.triggered_by, "Missing": "; ".join(asked.missing) or "nothing"}},
+    )
+
+
 def _gate(statement: Statement) -> Described:
     summary, reasons = vsa.parse(statement), gate_reasons(statement)
     said = f"{'Released' if summary.passed else 'Refused'} under policy {policy_name(statement)}"
@@ -269,6 +285,7 @@ _DESCRIBERS: dict[str, Callable[[Statement], Described]] = {
     PROVENANCE.uri: _provenance,
     SIGNATURE.uri: _signature,
     APPROVAL.uri: _approval,
+    APPROVAL_REQUEST.uri: _approval_request,
     VERIFICATION_SUMMARY.uri: _gate,
     REVOCATION.uri: _revocation,
     BOM.uri: _bom,
@@ -278,6 +295,7 @@ _RUN_PLACES = {
     PROVENANCE.uri: ("buildDefinition", "internalParameters"),
     SIGNATURE.uri: ("run",),
     APPROVAL.uri: ("run",),
+    APPROVAL_REQUEST.uri: ("run",),
     VERIFICATION_SUMMARY.uri: (vsa.GATE, "run"),
     REVOCATION.uri: ("run",),
 }

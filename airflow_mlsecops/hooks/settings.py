@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EMBEDDED_LOG = "embedded.mlsecops/evidence"
-EMBEDDED_ROLES = ("control", "provenance", "sign", "approve", "gate", "revoke", "describe")
+EMBEDDED_ROLES = ("control", "provenance", "sign", "approve", "ask", "gate", "revoke", "describe")
 
 
 @dataclass(frozen=True)

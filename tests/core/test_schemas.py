@@ -21,10 +21,12 @@ from airflow_mlsecops.core.findings import Finding, Severity
 from airflow_mlsecops.core.policy import ReleasePolicy
 from airflow_mlsecops.core.predicates import (
     APPROVAL,
+    APPROVAL_REQUEST,
     REVOCATION,
     SIGNATURE,
     TEST_RESULT,
     approval,
+    approval_request,
     control_run,
     revocation,
     signature,
@@ -35,6 +37,7 @@ from airflow_mlsecops.core.trust import TrustPolicy
 from tests.support.evidence import (
     NOW,
     RUN,
+    approval_request_statement,
     approval_statement,
     artifact,
     control_statement,
@@ -60,6 +63,7 @@ def test_these_are_all() -> None:
     assert set(SCHEMAS) == {
         "signature-v1",
         "approval-v1",
+        "approval-request-v1",
         "control-run-v1",
         "release-policy-v1",
         "revocation-v1",
@@ -110,8 +114,10 @@ WRITTEN: dict[str, list[Statement]] = {
 WRITTEN["revocation-v1"] = [
     revocation_statement("0" * 64, target, cause) for target in revocation.Target for cause in revocation.Cause
 ]
+WRITTEN["approval-request-v1"] = [approval_request_statement(artifact(), ["alice", "bob"], NOW)]
 PARSERS: dict[str, tuple[str, Callable[[Statement], object]]] = {
     "signature-v1": (SIGNATURE.uri, signature.parse),
+    "approval-request-v1": (APPROVAL_REQUEST.uri, approval_request.parse),
     "approval-v1": (APPROVAL.uri, approval.parse),
     "revocation-v1": (REVOCATION.uri, revocation.parse),
     "control-run-v1": (TEST_RESULT.uri, control_run.parse),

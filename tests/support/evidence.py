@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -19,7 +19,15 @@ from airflow_mlsecops.core.bundle import Bundle
 from airflow_mlsecops.core.digest import Sha256, sha256_bytes
 from airflow_mlsecops.core.findings import Finding, Severity
 from airflow_mlsecops.core.policy import Decision, Dossier, ReleasePolicy, evaluate, gather
-from airflow_mlsecops.core.predicates import approval, control_run, provenance, revocation, signature, vsa
+from airflow_mlsecops.core.predicates import (
+    approval,
+    approval_request,
+    control_run,
+    provenance,
+    revocation,
+    signature,
+    vsa,
+)
 from airflow_mlsecops.core.report import Report, Verdict
 from airflow_mlsecops.core.signing.file_key import FileKeySigner
 from airflow_mlsecops.core.signing.keys import generate_key
@@ -245,6 +253,26 @@ def approval_statement(
         expires_at=expires_at,
         run=RUN,
     )
+
+
+def approval_request_statement(
+    subject: Artifact, approvers: Sequence[str], requested_at: datetime, **terms: Any
+) -> Statement:
+    """What people were asked: one approval of those named, unless ``terms`` says otherwise."""
+    shown = approval_request.Shown(sha256_bytes(b"evidence"), "control scan", "pass", "nothing found")
+    asked = approval_request.ApprovalRequest(
+        shown=(shown,),
+        missing=("no bill of materials",),
+        changes=("metric accuracy: 0.91, was 0.90",),
+        approvers=tuple(approvers),
+        excluded=("dave",),
+        quorum=1,
+        level="recorded",
+        triggered_by="dave",
+        requested_at=requested_at,
+        expires_at=requested_at + timedelta(days=1),
+    )
+    return approval_request.build(subject, replace(asked, **terms), RUN)
 
 
 def revocation_statement(

@@ -2,6 +2,7 @@
 
 from airflow_mlsecops.core.predicates.types import (
     APPROVAL,
+    APPROVAL_REQUEST,
     BOM,
     PROVENANCE,
     REVOCATION,
@@ -15,6 +16,7 @@ from airflow_mlsecops.core.predicates.types import (
 
 __all__ = [
     "APPROVAL",
+    "APPROVAL_REQUEST",
     "BOM",
     "PROVENANCE",
     "REVOCATION",
