@@ -154,6 +154,7 @@ def built() -> dict[str, Mapping[str, Any]]:
         evidence.provenance_statement(subject, [evidence.artifact("data")], evidence.NOW),
         evidence.revocation_statement(subject.digest),
         evidence.waiver_statement(subject, "scan", evidence.NOW, evidence.NOW + timedelta(days=1)),
+        evidence.approval_request_statement(subject, ["alice", "bob"], evidence.NOW),
         signature.build(
             replace(subject, versions=sha256_bytes(b"versions")),
             signed_at=evidence.NOW,
@@ -196,6 +197,7 @@ def test_fields_of_our_predicates_and_extensions() -> None:
     there = {
         "signature/v1": predicates["signature"],
         "approval/v1": predicates["approval"],
+        "approval-request/v1": predicates["approval-request"],
         "revocation/v1": predicates["revocation"],
         "promotion/v1": predicates["promotion"],
         "alarm/v1": predicates["alarm"],

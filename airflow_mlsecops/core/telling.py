@@ -18,6 +18,7 @@ from airflow_mlsecops.core.policy import Reason
 from airflow_mlsecops.core.predicates import (
     ALARM,
     APPROVAL,
+    APPROVAL_REQUEST,
     BOM,
     PROMOTION,
     PROVENANCE,
@@ -28,6 +29,7 @@ from airflow_mlsecops.core.predicates import (
     WAIVER,
     alarm,
     approval,
+    approval_request,
     bom,
     control_run,
     predicate_by_uri,
@@ -196,6 +198,20 @@ def _approval(statement: Statement) -> Described:
     )
 
 
+def _approval_request(statement: Statement) -> Described:
+    asked = approval_request.parse(statement)
+    until = to_text(asked.expires_at)
+    return Described(
+        what="approval request",
+        verdict="asked",
+        tone=Tone.PLAIN,
+        summary=f"{asked.quorum} of {', '.join(asked.approvers) or 'everybody with the right'} until {until}",
+        line=f"{asked.quorum} approval(s) asked for until {until}, {asked.level}",
+        when=asked.requested_at,
+        facts={"Request": {"Triggered by": asked.triggered_by, "Missing": "; ".join(asked.missing) or "nothing"}},
+    )
+
+
 def _gate(statement: Statement) -> Described:
     summary, reasons = vsa.parse(statement), gate_reasons(statement)
     said = f"{'Released' if summary.passed else 'Refused'} under policy {policy_name(statement)}"
@@ -323,6 +339,7 @@ _DESCRIBERS: dict[str, Callable[[Statement], Described]] = {
     PROVENANCE.uri: _provenance,
     SIGNATURE.uri: _signature,
     APPROVAL.uri: _approval,
+    APPROVAL_REQUEST.uri: _approval_request,
     VERIFICATION_SUMMARY.uri: _gate,
     REVOCATION.uri: _revocation,
     BOM.uri: _bom,
@@ -335,6 +352,7 @@ _RUN_PLACES = {
     PROVENANCE.uri: ("buildDefinition", "internalParameters"),
     SIGNATURE.uri: ("run",),
     APPROVAL.uri: ("run",),
+    APPROVAL_REQUEST.uri: ("run",),
     VERIFICATION_SUMMARY.uri: (vsa.GATE, "run"),
     REVOCATION.uri: ("run",),
     WAIVER.uri: ("run",),

@@ -25,6 +25,7 @@ EMBEDDED_ROLES = (
     "provenance",
     "sign",
     "approve",
+    "ask",
     "gate",
     "revoke",
     "describe",

@@ -22,6 +22,7 @@ from airflow_mlsecops.core.policy import ReleasePolicy
 from airflow_mlsecops.core.predicates import (
     ALARM,
     APPROVAL,
+    APPROVAL_REQUEST,
     PROMOTION,
     REVOCATION,
     SIGNATURE,
@@ -29,6 +30,7 @@ from airflow_mlsecops.core.predicates import (
     WAIVER,
     alarm,
     approval,
+    approval_request,
     control_run,
     promotion,
     revocation,
@@ -42,6 +44,7 @@ from tests.support.evidence import (
     NOW,
     RUN,
     alarm_statement,
+    approval_request_statement,
     approval_statement,
     artifact,
     control_statement,
@@ -71,6 +74,7 @@ def test_these_are_all() -> None:
         "promotion-v1",
         "signature-v1",
         "approval-v1",
+        "approval-request-v1",
         "control-run-v1",
         "release-policy-v1",
         "revocation-v1",
@@ -129,8 +133,10 @@ WRITTEN["promotion-v1"] = [
     promotion_statement(TREE),
 ]
 WRITTEN["alarm-v1"] = [alarm_statement()]
+WRITTEN["approval-request-v1"] = [approval_request_statement(artifact(), ["alice", "bob"], NOW)]
 PARSERS: dict[str, tuple[str, Callable[[Statement], object]]] = {
     "signature-v1": (SIGNATURE.uri, signature.parse),
+    "approval-request-v1": (APPROVAL_REQUEST.uri, approval_request.parse),
     "approval-v1": (APPROVAL.uri, approval.parse),
     "alarm-v1": (ALARM.uri, alarm.parse),
     "promotion-v1": (PROMOTION.uri, promotion.parse),

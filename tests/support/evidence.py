@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -23,6 +23,7 @@ from airflow_mlsecops.core.predicates import (
     APPROVAL,
     alarm,
     approval,
+    approval_request,
     bom,
     control_run,
     promotion,
@@ -316,6 +317,26 @@ def bill_statement(subject: Artifact, licences: Sequence[str], made_at: datetime
 def signed_approval(statement: Statement, subject: Artifact) -> Statement:
     """The same approval, saying that the person signed it."""
     return Statement.build([subject], APPROVAL.uri, {**statement.predicate, "assurance": "signed"})
+
+
+def approval_request_statement(
+    subject: Artifact, approvers: Sequence[str], requested_at: datetime, **terms: Any
+) -> Statement:
+    """What people were asked: one approval of those named, unless ``terms`` says otherwise."""
+    shown = approval_request.Shown(sha256_bytes(b"evidence"), "control scan", "pass", "nothing found")
+    asked = approval_request.ApprovalRequest(
+        shown=(shown,),
+        missing=("no bill of materials",),
+        changes=("metric accuracy: 0.91, was 0.90",),
+        approvers=tuple(approvers),
+        excluded=("dave",),
+        quorum=1,
+        level="recorded",
+        triggered_by="dave",
+        requested_at=requested_at,
+        expires_at=requested_at + timedelta(days=1),
+    )
+    return approval_request.build(subject, replace(asked, **terms), RUN)
 
 
 def revocation_statement(

@@ -3,6 +3,7 @@
 from airflow_mlsecops.core.predicates.types import (
     ALARM,
     APPROVAL,
+    APPROVAL_REQUEST,
     BOM,
     PROMOTION,
     PROVENANCE,
@@ -19,6 +20,7 @@ from airflow_mlsecops.core.predicates.types import (
 __all__ = [
     "ALARM",
     "APPROVAL",
+    "APPROVAL_REQUEST",
     "BOM",
     "PROMOTION",
     "PROVENANCE",

@@ -27,6 +27,7 @@ TEST_RESULT = PredicateType("https://in-toto.io/attestation/test-result/v0.1", "
 PROVENANCE = PredicateType("https://slsa.dev/provenance/v1", "provenance", "provenance")
 SIGNATURE = PredicateType(f"{OURS}/signature/v1", "signature", "sign")
 APPROVAL = PredicateType(f"{OURS}/approval/v1", "approval", "approve")
+APPROVAL_REQUEST = PredicateType(f"{OURS}/approval-request/v1", "approval-request", "ask")
 VERIFICATION_SUMMARY = PredicateType("https://slsa.dev/verification_summary/v1", "verification-summary", "gate")
 REVOCATION = PredicateType(f"{OURS}/revocation/v1", "revocation", "revoke")
 BOM = PredicateType("https://cyclonedx.org/bom", "bom", "describe")
@@ -34,7 +35,19 @@ WAIVER = PredicateType(f"{OURS}/waiver/v1", "waiver", "waiver")
 PROMOTION = PredicateType(f"{OURS}/promotion/v1", "promotion", "promote")
 ALARM = PredicateType(f"{OURS}/alarm/v1", "alarm", "alarm")
 
-_ALL = (TEST_RESULT, PROVENANCE, SIGNATURE, APPROVAL, VERIFICATION_SUMMARY, REVOCATION, BOM, WAIVER, PROMOTION, ALARM)
+_ALL = (
+    TEST_RESULT,
+    PROVENANCE,
+    SIGNATURE,
+    APPROVAL,
+    APPROVAL_REQUEST,
+    VERIFICATION_SUMMARY,
+    REVOCATION,
+    BOM,
+    WAIVER,
+    PROMOTION,
+    ALARM,
+)
 _BY_URI = {item.uri: item for item in _ALL}
 _BY_SLUG = {item.slug: item for item in _ALL}
 ROLES = frozenset(item.role for item in _ALL)

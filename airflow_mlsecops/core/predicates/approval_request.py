@@ -1,0 +1,158 @@
+"""People were asked to decide: ours, ``approval-request/v1``. An answer names the digest of the bundle that asked.
+
+It says what was on the screen and under which terms an answer counts, so that neither can be changed afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from airflow_mlsecops.core.artifact import Artifact
+from airflow_mlsecops.core.clock import from_text, to_text
+from airflow_mlsecops.core.digest import Sha256, parse_sha256
+from airflow_mlsecops.core.errors import StatementError
+from airflow_mlsecops.core.predicates.fields import mapping, objects, text
+from airflow_mlsecops.core.predicates.types import APPROVAL_REQUEST
+from airflow_mlsecops.core.statement import Statement
+
+LEVELS = ("recorded", "signed")
+MAX_LINE = 1000
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One piece of evidence as it stood on the screen: its bundle, what it is, what it says, and why."""
+
+    digest: Sha256
+    what: str
+    verdict: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class ApprovalRequest:
+    """What a verified request says.
+
+    Attributes:
+        shown: the evidence on the screen.
+        missing: what was asked for and isn't there, one sentence each.
+        changes: what is different from the last release, one sentence each.
+        approvers: ids of those who may answer; empty for everybody with the right to.
+        excluded: ids and names of those who may not, because they triggered the run or signed the artifact.
+        quorum: how many different people have to approve.
+        level: how sure each person's identity has to be: ``recorded`` or ``signed``.
+        triggered_by: who triggered the run that asks; nobody may answer a request that doesn't know.
+        requested_at: when it was asked.
+        expires_at: until when it may be answered.
+    """
+
+    shown: tuple[Shown, ...]
+    missing: tuple[str, ...]
+    changes: tuple[str, ...]
+    approvers: tuple[str, ...]
+    excluded: tuple[str, ...]
+    quorum: int
+    level: str
+    triggered_by: str
+    requested_at: datetime
+    expires_at: datetime
+
+
+def build(artifact: Artifact, request: ApprovalRequest, run: Mapping[str, Any]) -> Statement:
+    """The statement that people are asked about ``artifact``.
+
+    Args:
+        artifact: what is to be decided on; a changed one has another digest and needs another request.
+        request: what is on the screen, and the terms.
+        run: which orchestrator's task asks.
+
+    Raises:
+        StatementError: if the terms can't be met: nobody asked, or fewer people than the quorum.
+    """
+    _check_terms(request)
+    return Statement.build(
+        [artifact],
+        APPROVAL_REQUEST.uri,
+        {
+            "shown": [
+                {
+                    "digest": {"sha256": item.digest},
+                    "what": item.what[:MAX_LINE],
+                    "verdict": item.verdict[:MAX_LINE],
+                    "summary": item.summary[:MAX_LINE],
+                }
+                for item in sorted(request.shown, key=lambda item: item.digest)
+            ],
+            "missing": [line[:MAX_LINE] for line in request.missing],
+            "changes": [line[:MAX_LINE] for line in request.changes],
+            "approvers": sorted(request.approvers),
+            "excluded": sorted(request.excluded),
+            "quorum": request.quorum,
+            "level": request.level,
+            "triggeredBy": request.triggered_by,
+            "requestedAt": to_text(request.requested_at),
+            "expiresAt": to_text(request.expires_at),
+            "run": dict(run),
+        },
+    )
+
+
+def parse(statement: Statement) -> ApprovalRequest:
+    """Read a request.
+
+    Raises:
+        StatementError: if a field is missing or of another type, or the terms can't be met.
+    """
+    if statement.predicate_type != APPROVAL_REQUEST.uri:
+        raise StatementError(f"expected {APPROVAL_REQUEST.uri}, got {statement.predicate_type}")
+    value = statement.predicate
+    quorum = value.get("quorum")
+    if not isinstance(quorum, int) or isinstance(quorum, bool):
+        raise StatementError(f"predicate field 'quorum': expected a whole number, got {type(quorum).__name__}")
+    mapping(value, "run")
+    request = ApprovalRequest(
+        shown=tuple(_shown(item) for item in objects(value, "shown")),
+        missing=_texts(value, "missing"),
+        changes=_texts(value, "changes"),
+        approvers=_texts(value, "approvers"),
+        excluded=_texts(value, "excluded"),
+        quorum=quorum,
+        level=text(value, "level"),
+        triggered_by=text(value, "triggeredBy"),
+        requested_at=from_text(text(value, "requestedAt")),
+        expires_at=from_text(text(value, "expiresAt")),
+    )
+    _check_terms(request)
+    return request
+
+
+def _check_terms(request: ApprovalRequest) -> None:
+    if request.quorum < 1:
+        raise StatementError(f"expected a quorum of 1 or more, got {request.quorum}", "nothing is approved by nobody")
+    if request.level not in LEVELS:
+        raise StatementError(f"expected a level of {' or '.join(LEVELS)}, got {request.level[:100]!r}")
+    if not request.triggered_by.strip():
+        raise StatementError("a request has to know who triggered its run", "nobody can be told apart from nobody")
+    if request.expires_at <= request.requested_at:
+        raise StatementError(f"expected an end after the start, got {to_text(request.expires_at)}")
+    able = set(request.approvers) - set(request.excluded)
+    if request.approvers and len(able) < request.quorum:
+        raise StatementError(
+            f"expected {request.quorum} or more who may answer, got {len(able)}",
+            "name more approvers, or have somebody else trigger the run",
+        )
+
+
+def _shown(item: Mapping[str, Any]) -> Shown:
+    digest = parse_sha256(mapping(item, "digest").get("sha256"))
+    return Shown(digest, text(item, "what"), text(item, "verdict"), text(item, "summary"))
+
+
+def _texts(value: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    found: Sequence[Any] | None = value.get(key)
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        raise StatementError(f"predicate field {key!r}: expected a list of texts, got {type(found).__name__}")
+    return tuple(found)
