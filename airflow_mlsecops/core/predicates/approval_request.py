@@ -1,6 +1,7 @@
 """People were asked to decide: ours, ``approval-request/v1``. An answer names the digest of the bundle that asked.
 
-It says what was on the screen and under which terms an answer counts, so that neither can be changed afterwards.
+It says what was on the screen and under which terms an answer counts, so that neither can be changed afterwards. Its
+subjects are the artifact and the store's requests (:data:`.topic.REQUESTS`), so that whoever is asked finds it.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from airflow_mlsecops.core.clock import from_text, to_text
 from airflow_mlsecops.core.digest import Sha256, parse_sha256
 from airflow_mlsecops.core.errors import StatementError
 from airflow_mlsecops.core.predicates.fields import mapping, objects, text
+from airflow_mlsecops.core.predicates.topic import REQUESTS, Topic
 from airflow_mlsecops.core.predicates.types import APPROVAL_REQUEST
 from airflow_mlsecops.core.statement import Statement
 
+EVERY_REQUEST = Topic(REQUESTS, "all")
+"""The subject under which all requests of a store lie."""
 LEVELS = ("recorded", "signed")
 MAX_LINE = 1000
 
@@ -74,7 +78,7 @@ def build(artifact: Artifact, request: ApprovalRequest, run: Mapping[str, Any]) 
     """
     _check_terms(request)
     return Statement.build(
-        [artifact],
+        [artifact, EVERY_REQUEST],
         APPROVAL_REQUEST.uri,
         {
             "shown": [
