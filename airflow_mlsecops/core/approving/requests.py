@@ -130,13 +130,14 @@ class Case:
         if self.standing and decision is Decision.APPROVED:
             raise RequestDecidedError("enough people approved it already", "nothing is left to do")
 
-    def check_person(self, person: str, signer: str, decision: Decision) -> None:
+    def check_person(self, person: str, signer: str, decision: Decision, now: datetime) -> None:
         """Check that this person may give this answer.
 
         Args:
             person: the id, as the trust policy gives it.
             signer: the name of the person's key in the trust policy.
             decision: what the person wants to say.
+            now: the current time; an approval that has expired can be given anew.
 
         Raises:
             ApproverExcludedError: if the person triggered the run, or signed the artifact.
@@ -153,7 +154,7 @@ class Case:
             raise ApproverNotAskedError(
                 f"{person} is not among those who are asked: {', '.join(said.approvers)}", "leave it to them"
             )
-        own = [each for each in self.given if each.item.person == person and each.level is Assurance.SIGNED]
+        own = [each for each in self.given if each.item.person == person and _is_signed(each, now)]
         newest = max(own, key=lambda each: each.said.decided_at, default=None)
         if newest is not None and newest.said.decision is decision:
             raise AlreadyAnsweredError(
@@ -164,7 +165,7 @@ class Case:
         """Whether an answer of this person could still change something."""
         try:
             self.check_open(Decision.APPROVED, now)
-            self.check_person(person, signer, Decision.APPROVED)
+            self.check_person(person, signer, Decision.APPROVED, now)
         except AnswerRefusedError:
             return False
         return True
@@ -241,6 +242,11 @@ def open_requests(store: EvidenceStore, trust: TrustPolicy, now: datetime) -> tu
             continue
         cases.append(case)
     return cases, found
+
+
+def _is_signed(answer: Answer, now: datetime) -> bool:
+    """Whether it is the person's own signature, and still valid."""
+    return answer.level is Assurance.SIGNED and (answer.said.expires_at is None or now <= answer.said.expires_at)
 
 
 def _answers(items: Iterable[Evidence]) -> list[Answer]:

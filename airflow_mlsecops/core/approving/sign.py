@@ -81,7 +81,7 @@ def check_answer(case: Case, decision: Decision, known: TrustedSigner, now: date
     # 1.
     case.check_open(decision, now)
     # 2.
-    case.check_person(known.person, known.name, decision)
+    case.check_person(known.person, known.name, decision, now)
     # 3.
     if decision is Decision.APPROVED:
         check_evidence(case)
