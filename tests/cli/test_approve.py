@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import io
 import sys
 from datetime import timedelta
@@ -10,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from airflow_mlsecops.cli import passphrases
 from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.evidence import collect
 from airflow_mlsecops.core.log import EvidenceLog, LogTrust
@@ -133,7 +133,7 @@ def test_a_rejection_ends_it(run: Run, asked: Asked, types: Any) -> None:
 def test_evidence_that_changes_while_one_reads_is_read_anew(run: Run, asked: Asked, monkeypatch: Any) -> None:
     request = asked.ask()
 
-    class Slow(io.StringIO):
+    class Slow:
         def isatty(self) -> bool:
             return True
 
@@ -252,7 +252,7 @@ def test_an_encrypted_key_is_asked_for_its_passphrase(
     request = asked.ask()
     assert "[signing]" in _approve(run, asked, request).err
     types("approve")
-    monkeypatch.setattr(passphrases.getpass, "getpass", lambda _: "a secret")
+    monkeypatch.setattr(getpass, "getpass", lambda _: "a secret")
     done = _approve(run, asked, request, "--reason", "fine", yes=False)
     assert (done.code, "a secret" in done.out + done.err) == (0, False)
 
