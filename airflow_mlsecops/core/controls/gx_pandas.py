@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.core.controls.suite import build_expectations, conditions, named_columns
 from airflow_mlsecops.core.findings import Severity
+from airflow_mlsecops.core.validation.custom import MODULES as OURS
 from airflow_mlsecops.core.validation.engines import missing_columns
 from airflow_mlsecops.core.validation.outcome import Outcome
 
@@ -137,7 +138,7 @@ def _read(kind: str, result: Any) -> dict[str, Any]:
 
 
 def _observed(kind: str, values: Mapping[str, Any]) -> Any:
-    if kind in _COUNTS:
+    if kind in _COUNTS or kind in OURS:
         return values.get("observed_value")
     mismatched = (values.get("details") or {}).get("mismatched")
     if kind == "expect_table_columns_to_match_set" and isinstance(mismatched, Mapping):

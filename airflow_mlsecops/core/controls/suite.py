@@ -17,6 +17,7 @@ from airflow_mlsecops.core.config_file import only_keys
 from airflow_mlsecops.core.digest import Sha256, sha256_bytes
 from airflow_mlsecops.core.errors import StatementError, SuiteError
 from airflow_mlsecops.core.findings import Severity
+from airflow_mlsecops.core.validation.custom import make_known
 from airflow_mlsecops.core.validation.plain import is_plain
 
 _SUITE_KEYS = {"name", "expectations", "meta", "notes", "id", "suite_parameters"}
@@ -81,6 +82,7 @@ def build_expectations(document: Mapping[str, Any]) -> list[Any]:
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
     from great_expectations.expectations.registry import list_registered_expectation_implementations
 
+    make_known(item["type"] for item in document["expectations"])
     known = set(list_registered_expectation_implementations())
     built = []
     for index, item in enumerate(document["expectations"]):
@@ -107,7 +109,7 @@ def label(index: int, item: Mapping[str, Any]) -> str:
 def named_columns(item: Mapping[str, Any]) -> list[str]:
     """The columns whose values an expectation looks at."""
     kwargs = item.get("kwargs") or {}
-    names = [kwargs.get("column"), kwargs.get("column_A"), kwargs.get("column_B")]
+    names = [kwargs.get(key) for key in ("column", "column_A", "column_B", "label_column", "split_column")]
     if item.get("type") != "expect_table_columns_to_match_ordered_list":  # there the list is what's expected
         names += kwargs.get("column_list") or []
     return [name for name in names if isinstance(name, str)]

@@ -23,6 +23,7 @@ from airflow_mlsecops.core.validation.outcome import Outcome, gx_result
 from airflow_mlsecops.core.validation.report_html import NAME as HTML_BLOB
 from airflow_mlsecops.core.validation.report_html import report_page
 from airflow_mlsecops.core.validation.rules import VerdictRules
+from airflow_mlsecops.core.validation.security.threats import THREATS, techniques
 from airflow_mlsecops.core.validation.source import DEFAULT_MEMORY
 
 __all__ = ["CONTROL", "LoadedSuite", "VerdictRules", "load_suite", "validate_data"]
@@ -161,6 +162,9 @@ def _finding(outcome: Outcome, item: Mapping[str, Any], rules: VerdictRules) -> 
         message, told = outcome.trouble, ""
     elif objection := rules.objection(outcome):
         message, told = objection, ""
+    elif outcome.type in THREATS and isinstance(outcome.observed, Mapping):
+        told_of = "; ".join(f"{key}: {value}" for key, value in outcome.observed.items())
+        message = f"{outcome.unexpected} of {outcome.saw} rows are not as expected; {told_of}{condition}"
     elif outcome.unexpected is not None and outcome.saw:
         share = outcome.unexpected / outcome.saw
         message = f"{outcome.unexpected} of {outcome.saw} ({_percent(share)}) are not as expected{condition}"
@@ -178,7 +182,7 @@ def _finding(outcome: Outcome, item: Mapping[str, Any], rules: VerdictRules) -> 
         severity=_severity(outcome, rules),
         message=f"{message}{told}",
         where=", ".join(name if name.isprintable() else repr(name) for name in outcome.columns),
-        techniques=() if outcome.trouble else TECHNIQUES,
+        techniques=() if outcome.trouble else techniques(outcome.type) or TECHNIQUES,
     )
 
 

@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from airflow_mlsecops.core.validation.security.arguments import ARGUMENTS, REQUIRED
+
 _EXACT = 2**53
 """Whole numbers up to this are exact as floats, into which GX turns bounds."""
 
@@ -25,6 +27,8 @@ def is_plain(item: Mapping[str, Any]) -> bool:
     if not all(name in kwargs for name in required) or not all(arguments[name](kwargs[name]) for name in kwargs):
         return False
     if "min_value" in arguments and low is None and high is None:
+        return False
+    if "other" in arguments and ("other" in kwargs) == ("split_column" in kwargs):
         return False
     return low is None or high is None or bool(low <= high)
 
@@ -115,6 +119,7 @@ PLAIN: dict[str, dict[str, _Check]] = {
     "expect_table_columns_to_match_set": {"column_set": _names, "exact_match": _flag},
     "expect_table_row_count_to_be_between": _bounds(_count),
     "expect_table_row_count_to_equal": {"value": _count},
+    **ARGUMENTS,
 }
 """Type -> its arguments, and what their values must be to be right beyond doubt."""
 
@@ -131,4 +136,5 @@ _REQUIRED: dict[str, tuple[str, ...]] = {
     "expect_table_columns_to_match_set": ("column_set",),
     "expect_table_row_count_to_be_between": (),
     "expect_table_row_count_to_equal": ("value",),
+    **REQUIRED,
 }

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_mlsecops.core.validation.regex import translate
-from airflow_mlsecops.core.validation.source import Column, literal
+from airflow_mlsecops.core.validation.source import Column, Source, literal
 
 Ask = Callable[[str], Any]
 """From an aggregate's or a query's SQL to its value."""
@@ -32,6 +32,8 @@ class Answer:
     unexpected: int | None = None
     observed: Any = None
     elements: int | None = None
+    rows: tuple[int, ...] = ()
+    trouble: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,14 @@ class Plan:
         aggregates: SQL of what the shared scan has to compute.
         guards: SQL of aggregates that must be true for the answer to be exact.
         bad: predicate of the rows that break it, for their numbers; empty when rows have none.
+        prepare: runs before ``decide``; makes scratch tables that it and ``bad`` read.
     """
 
     decide: Callable[[Ask], Answer | None]
     aggregates: tuple[str, ...] = ()
     guards: tuple[str, ...] = ()
     bad: str = ""
+    prepare: Callable[[Ask, Source], None] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,121 @@
+"""A flood of copies: texts that are equal, or nearly so, after case, punctuation, width and the invisible are taken away.
+
+Equal ones are counted over all rows. Nearly equal ones are looked for in a sample of rows; see
+:mod:`airflow_mlsecops.core.validation.security.sample`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_mlsecops.core.validation.plans import Answer, Ask, Plan, Table, count_where
+from airflow_mlsecops.core.validation.security.frames import normal_forms
+from airflow_mlsecops.core.validation.security.near import largest_near_group
+from airflow_mlsecops.core.validation.security.normal import normal
+from airflow_mlsecops.core.validation.security.normal_sql import with_normal
+from airflow_mlsecops.core.validation.security.sample import chosen_sql, is_chosen, threshold
+from airflow_mlsecops.core.validation.security.values import arguments_of, scratch_name
+from airflow_mlsecops.core.validation.reading import reading
+from airflow_mlsecops.core.validation.source import ROW, Source
+
+if TYPE_CHECKING:
+    import pandas
+
+DEFAULTS = {"max_share": 0.5, "max_group": 0.01, "min_group": 10, "similarity": 0.7, "sample_rows": 100_000}
+"""Share of rows that repeat another one; share of the rows in one group; groups smaller than this never count."""
+
+
+def options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments with the defaults."""
+    return {name: kwargs.get(name, default) for name, default in DEFAULTS.items()}
+
+
+def judge_duplicates(frame: pandas.DataFrame, kwargs: Mapping[str, Any]) -> Answer:
+    """Decide about a frame."""
+    chosen = options(kwargs)
+    forms = normal_forms(frame, kwargs["column"])
+    sizes = forms.value_counts()
+    limit = _limit(chosen, len(forms))
+    flooded = set(sizes.index[sizes > limit])
+    rows = tuple(int(row) for row in forms.index[forms.isin(flooded)])
+    cut = threshold(len(frame), chosen["sample_rows"])
+    sample = [form for row, form in forms.items() if is_chosen(int(row), cut)]
+    largest = int(sizes.max()) if len(sizes) else 0
+    return _decide(chosen, len(frame), len(forms), len(sizes), largest, len(rows), sample, rows)
+
+
+def plan_duplicates(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
+    """The plan."""
+    column = table.columns[kwargs["column"]]
+    if column.kind != "text":
+        return None
+    chosen = options(kwargs)
+    groups, bad_values = (
+        scratch_name(each, "duplicates", column.name, arguments_of(kwargs)) for each in ("groups", "bad")
+    )
+    present = count_where(column.present)
+    bad = f"({column.sql} IN (SELECT v FROM {bad_values}))"
+    sample: list[str] = []
+
+    def prepare(ask: Ask, source: Source) -> None:
+        limit = _limit(chosen, ask(present))
+        normalised = with_normal(source, table.relation, column)
+        with reading():
+            run = source.connection.execute
+            run(
+                f"CREATE TABLE {groups} AS SELECT h, count(*) AS c FROM (SELECT hash(n) AS h FROM {normalised}) GROUP BY h"
+            )
+            many = f"SELECT h FROM {groups} WHERE c > {limit}"
+            if run(f"SELECT count(*) FROM ({many})").fetchone()[0]:
+                rows = f"SELECT {column.sql} AS v, n FROM {normalised} WHERE hash(n) IN ({many})"
+                exact = f"SELECT n FROM ({rows}) GROUP BY n HAVING count(*) > {limit}"
+                run(f"CREATE TABLE {bad_values} AS SELECT DISTINCT v FROM ({rows}) WHERE n IN ({exact})")
+            else:
+                run(f"CREATE TABLE {bad_values} (v VARCHAR)")
+        sample.extend(_sample(source, column.sql, threshold(table.rows, chosen["sample_rows"])))
+
+    def decide(ask: Ask) -> Answer:
+        distinct, largest = (ask(f"SELECT {each} FROM {groups}") for each in ("count(*)", "coalesce(max(c), 0)"))
+        flooded = ask(f"SELECT count(*) FROM {table.relation} WHERE {bad}")
+        return _decide(chosen, table.rows, ask(present), distinct, largest, flooded, sample, ())
+
+    return Plan(decide, (present,), (), bad, prepare)
+
+
+def _limit(chosen: Mapping[str, Any], seen: int) -> int:
+    """Groups of more rows than this are a flood."""
+    return max(int(chosen["max_group"] * seen), chosen["min_group"] - 1)
+
+
+def _sample(source: Source, text: str, cut: int) -> list[str]:
+    found: list[str] = []
+    before = 0
+    for scan, count in source.parts:
+        query = f"SELECT {text} FROM {scan} WHERE {text} IS NOT NULL AND {chosen_sql(f'{ROW} + {before}', cut)} ORDER BY {ROW}"
+        with reading():
+            found += [normal(row[0]) for row in source.connection.execute(query).fetchall()]
+        before += count
+    return found
+
+
+def _decide(
+    chosen: Mapping[str, Any],
+    elements: int,
+    seen: int,
+    distinct: int,
+    largest: int,
+    flooded: int,
+    sample: list[str],
+    rows: tuple[int, ...],
+) -> Answer:
+    near = largest_near_group(sample, chosen["similarity"])
+    share = (seen - distinct) / seen if seen else 0.0
+    observed = {
+        "largest_group": largest,
+        "repeated_share": round(share, 6),
+        "largest_near_group_in_sample": near,
+        "sample": len(sample),
+    }
+    held = not flooded and share <= chosen["max_share"] and near <= _limit(chosen, len(sample))
+    return Answer(held, seen, flooded, observed, elements, rows)
