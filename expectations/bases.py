@@ -1,9 +1,9 @@
-"""What the security expectations share in Great Expectations: the metric that asks the core, and how its answer is told.
+"""What the security expectations share in Great Expectations: a metric that asks the core, and its answer.
 
-Each expectation is a class of a few lines in a module of its own name; what it looks for is in
-``airflow_mlsecops.core.validation.security``, which both engines use. Cells are checked on pandas and on Spark; checks of
-a whole table on pandas. On SQL databases neither is offered, because no dialect could do it exactly: read the result of a
-query with the fused engine or with pandas.
+Each expectation is a class of a few lines in a module of its own name. What it looks for is in
+``airflow_mlsecops.core.validation.security``, which both engines use. Cells are checked on pandas and on Spark, a whole
+table on pandas. Neither is offered on SQL databases, whose dialects can't do it exactly: read the result of a query with
+the fused engine or with pandas.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class CheckedArguments:
     """Mixed in: arguments are refused by the same table as the fused engine reads."""
 
     @pydantic.root_validator(skip_on_failure=True, allow_reuse=True)
-    def _check(cls, values: dict[str, Any]) -> dict[str, Any]:  # noqa: N805  # a validator is a class method
+    def _check(cls, values: dict[str, Any]) -> dict[str, Any]:  # a validator is a class method
         kind = getattr(cls, "kind", "")
         if kind:
             check_arguments(kind, {name: values.get(name) for name in ARGUMENTS[kind]})
@@ -68,12 +68,12 @@ def cell_metric(kind: str) -> str:
         condition_value_keys = keys
 
         @column_condition_partial(engine=PandasExecutionEngine)
-        def _pandas(cls, column: Any, **given: Any) -> Any:  # noqa: N805
+        def _pandas(cls, column: Any, **given: Any) -> Any:
             broken = _broken(kind, keys, given)
             return ~column.astype(object).map(broken).astype(bool)
 
         @column_condition_partial(engine=SparkDFExecutionEngine)
-        def _spark(cls, column: Any, **given: Any) -> Any:  # noqa: N805
+        def _spark(cls, column: Any, **given: Any) -> Any:
             from pyspark.sql.functions import udf
             from pyspark.sql.types import BooleanType
 
@@ -113,7 +113,7 @@ class _Judgement(TableMetricProvider):
 
     @metric_value(engine=PandasExecutionEngine)
     def _pandas(
-        cls,  # noqa: N805
+        cls,
         execution_engine: PandasExecutionEngine,
         metric_domain_kwargs: dict[str, Any],
         metric_value_kwargs: dict[str, Any],

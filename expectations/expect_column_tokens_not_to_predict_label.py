@@ -8,7 +8,9 @@ from airflow_mlsecops.expectations.bases import TableExpectation
 
 
 class ExpectColumnTokensNotToPredictLabel(TableExpectation):
-    """No word, and no value, gives the label away. Source: Gardner et al., Competency Problems (EMNLP 2021).
+    """No word, and no value, gives the label away.
+
+    Source: Gardner et al., Competency Problems (EMNLP 2021).
 
     Args:
         column: the column to look at.

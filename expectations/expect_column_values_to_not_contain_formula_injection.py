@@ -8,7 +8,9 @@ from airflow_mlsecops.expectations.bases import CellExpectation, cell_metric
 
 
 class ExpectColumnValuesToNotContainFormulaInjection(CellExpectation):
-    """No cell is one that a spreadsheet takes for a formula; numbers and telephone numbers are let be. Source: OWASP, CSV Injection; CWE-1236.
+    """No cell is one that a spreadsheet takes for a formula; numbers and telephone numbers are let be.
+
+    Source: OWASP, CSV Injection; CWE-1236.
 
     Args:
         column: a column of text.

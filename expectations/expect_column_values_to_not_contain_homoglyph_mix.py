@@ -8,7 +8,9 @@ from airflow_mlsecops.expectations.bases import CellExpectation, cell_metric
 
 
 class ExpectColumnValuesToNotContainHomoglyphMix(CellExpectation):
-    """No word mixes letters of different scripts that look alike, as ``pаypal`` with a Cyrillic а. Source: UTS #39.
+    """No word mixes letters of different scripts that look alike, as ``pаypal`` with a Cyrillic а.
+
+    Source: UTS #39.
 
     Args:
         column: a column of text.

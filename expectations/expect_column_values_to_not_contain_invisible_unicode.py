@@ -8,7 +8,9 @@ from airflow_mlsecops.expectations.bases import CellExpectation, cell_metric
 
 
 class ExpectColumnValuesToNotContainInvisibleUnicode(CellExpectation):
-    """No cell holds characters that nobody sees, where no writing needs them. Source: Trojan Source (2023); UTS #51.
+    """No cell holds characters that nobody sees, where no writing needs them.
+
+    Source: Trojan Source (2023); UTS #51.
 
     Args:
         column: a column of text.

@@ -8,7 +8,9 @@ from airflow_mlsecops.expectations.bases import CellExpectation, cell_metric
 
 
 class ExpectColumnValuesToNotContainPii(CellExpectation):
-    """No cell holds personal data: patterns with check digits, per locale. Source: the standards named in the core's ``checksums`` module.
+    """No cell holds personal data: patterns with check digits, per locale.
+
+    Source: the standards named in the core's ``checksums`` module.
 
     Args:
         column: a column of text.

@@ -8,7 +8,9 @@ from airflow_mlsecops.expectations.bases import CellExpectation, cell_metric
 
 
 class ExpectColumnValuesToNotContainPromptInjection(CellExpectation):
-    """No cell holds a phrase that gives orders to a language model. Source: OWASP LLM01:2025.
+    """No cell holds a phrase that gives orders to a language model.
+
+    Source: OWASP LLM01:2025.
 
     Args:
         column: a column of text.

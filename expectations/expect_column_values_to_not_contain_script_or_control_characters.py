@@ -8,7 +8,9 @@ from airflow_mlsecops.expectations.bases import CellExpectation, cell_metric
 
 
 class ExpectColumnValuesToNotContainScriptOrControlCharacters(CellExpectation):
-    """No cell holds markup that runs, escape sequences of terminals, or control characters. Source: OWASP, Cross Site Scripting Prevention; CWE-79, CWE-150.
+    """No cell holds markup that runs, escape sequences of terminals, or control characters.
+
+    Source: OWASP, Cross Site Scripting Prevention; CWE-79, CWE-150.
 
     Args:
         column: a column of text.

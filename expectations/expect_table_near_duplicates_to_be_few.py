@@ -8,7 +8,9 @@ from airflow_mlsecops.expectations.bases import TableExpectation
 
 
 class ExpectTableNearDuplicatesToBeFew(TableExpectation):
-    """Few rows repeat another one, or nearly do. Source: Broder, On the resemblance of documents (1997).
+    """Few rows repeat another one, or nearly do.
+
+    Source: Broder, On the resemblance of documents (1997).
 
     Args:
         column: the column to look at.

@@ -82,7 +82,7 @@ def validate_data(
         max_rows=MAX_ROWS,
         allow_empty="empty-data" in rules.relaxed,
     )
-    items = loaded.document["expectations"]
+    items = found.items
     # 3.
     broken = [outcome for outcome in found.outcomes if not rules.holds(outcome)]
     told = [*_too_few(found, rules), *(_finding(outcome, items[outcome.index], rules) for outcome in broken)]
@@ -106,10 +106,12 @@ def validate_data(
             "engine": found.engine,
             "engine_why": found.why,
             "rules": rules.to_dict(),
+            **({"columns_selected": list(found.selected)} if found.selected else {}),
         },
         tools={name: version(name) for name in _tools(found)},
         details={
             "suite": dict(loaded.document),
+            "evaluated": list(items),
             "results": [
                 _detail(outcome, rules) | {"gx": gx_result(outcome, items[outcome.index])} for outcome in found.outcomes
             ],

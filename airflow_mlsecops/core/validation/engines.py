@@ -7,19 +7,20 @@ columns that GX needs. ``gx`` is the library as it is. ``auto`` takes the fused 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from airflow_mlsecops.core.controls.suite import named_columns
-from airflow_mlsecops.core.controls.tables import read_table
+from airflow_mlsecops.core.controls.tables import read_arrow_table, read_table
 from airflow_mlsecops.core.errors import ConfigurationError, DataError, MissingExtraError
 from airflow_mlsecops.core.findings import Severity
 from airflow_mlsecops.core.validation.compilers import COMPILERS
 from airflow_mlsecops.core.validation.outcome import Outcome
 from airflow_mlsecops.core.validation.plain import is_plain
+from airflow_mlsecops.core.validation.selectors import expand, probe
 from airflow_mlsecops.core.validation.source import DEFAULT_MEMORY, Source, open_source
 
 ENGINES = ("auto", "fused", "gx")
@@ -36,6 +37,8 @@ class Evaluation:
         engine: ``fused`` or ``gx``.
         why: why that one.
         by_gx: indices of the expectations that GX evaluated.
+        items: the expectations, with all selectors of columns expanded.
+        selected: what the selectors chose.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -44,6 +47,8 @@ class Evaluation:
     engine: str
     why: str
     by_gx: tuple[int, ...]
+    items: tuple[Mapping[str, Any], ...] = ()
+    selected: tuple[Mapping[str, Any], ...] = ()
 
 
 def evaluate(
@@ -66,15 +71,48 @@ def evaluate(
     if chosen == "fused":
         with open_source(path, memory_limit=memory_limit, allow_empty=allow_empty) as source:
             if source is not None:
-                return _fused(path, document, source, why, max_rows)
+                types = {name: column.type for name, column in source.columns.items()}
+
+                def run(expanded: Mapping[str, Any]) -> Evaluation:
+                    return _fused(path, expanded, source, why, max_rows)
+
+                return _expanded(document, types, run)
         why = "the fused engine can't read these files exactly: their parts differ, or names stand twice"
-    frame = read_table(path, allow_empty=allow_empty)
-    _check_names([str(name) for name in frame.columns])
+    table = read_arrow_table(path, allow_empty=allow_empty)
+    types = {field.name: str(field.type) for field in table.schema}
+    frame = table.to_pandas(ignore_metadata=True)
+    del table
+    _check_names(list(types))
+    return _expanded(document, types, lambda expanded: _gx(frame, expanded, why))
+
+
+def _gx(frame: Any, document: Mapping[str, Any], why: str) -> Evaluation:
     from airflow_mlsecops.core.controls.gx_pandas import run_suite
 
     everything = tuple(range(len(document["expectations"])))
     outcomes = tuple(run_suite(frame, document))
     return Evaluation(outcomes, len(frame), tuple(map(str, frame.columns)), "gx", why, everything)
+
+
+def _expanded(
+    document: Mapping[str, Any], types: Mapping[str, str], run: Callable[[Mapping[str, Any]], Evaluation]
+) -> Evaluation:
+    """Expand the suite's selectors of columns, and let the engine evaluate what has one."""
+    made = expand(document, types)
+    runnable = [index for index in range(len(made.items)) if index not in made.trouble]
+    found = run({**document, "expectations": [made.items[index] for index in runnable]})
+    outcomes = {runnable[each.index]: replace(each, index=runnable[each.index]) for each in found.outcomes}
+    for index, (why, nothing) in made.trouble.items():
+        item = made.items[index]
+        severity = Severity(item["severity"])
+        outcomes[index] = Outcome(index, item["type"], (), severity, held=False, trouble=why, missing_column=nothing)
+    return replace(
+        found,
+        outcomes=tuple(outcomes[index] for index in range(len(made.items))),
+        by_gx=tuple(runnable[index] for index in found.by_gx),
+        items=tuple(made.items),
+        selected=tuple(made.selected),
+    )
 
 
 def _check_names(names: list[str]) -> None:
@@ -108,7 +146,7 @@ def choose(engine: str, document: Mapping[str, Any]) -> tuple[str, str]:
         return "fused", "asked for"
     if not installed:
         return "gx", "DuckDB isn't installed; airflow-mlsecops[duckdb] brings the fused engine"
-    able = sum(item["type"] in COMPILERS and is_plain(item) for item in document["expectations"])
+    able = sum(item["type"] in COMPILERS and is_plain(probe(item)) for item in document["expectations"])
     if not able:
         return "gx", "no expectation of the suite can be computed exactly in SQL"
     return "fused", f"{able} of {len(document['expectations'])} expectations can be computed in one scan"

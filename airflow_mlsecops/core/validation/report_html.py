@@ -34,7 +34,7 @@ def report_page(report: Report, outcomes: Iterable[Outcome], holds: Mapping[int,
         outcomes: in the suite's order.
         holds: whether each of them, by index, holds by the verdict rules.
     """
-    items = report.details["suite"]["expectations"]
+    items = report.details["evaluated"]
     ordered = list(outcomes)
     broken = [outcome for outcome in ordered if not holds[outcome.index]]
     content = [_summary(report)]

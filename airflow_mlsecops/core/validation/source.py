@@ -30,10 +30,12 @@ class Column:
     Attributes:
         name: its name.
         kind: ``int``, ``float`` (64 bits), ``text``, ``bool``, ``time`` (microseconds) or ``other``.
+        type: Arrow's name of its type.
     """
 
     name: str
     kind: str
+    type: str = ""
 
     @property
     def sql(self) -> str:
@@ -185,7 +187,7 @@ def _csv(connection: Any, path: Path, allow_empty: bool) -> Source | None:
 
 
 def _columns(schema: Any) -> dict[str, Column]:
-    return {field.name: Column(field.name, _kind(field.type)) for field in schema}
+    return {field.name: Column(field.name, _kind(field.type), str(field.type)) for field in schema}
 
 
 def _kind(of: Any) -> str:

@@ -1,4 +1,4 @@
-"""A flood of copies: texts that are equal, or nearly so, after case, punctuation, width and the invisible are taken away.
+"""A flood of copies: texts that are equal, or nearly so, once case, punctuation, width and the invisible are gone.
 
 Equal ones are counted over all rows. Nearly equal ones are looked for in a sample of rows; see
 :mod:`airflow_mlsecops.core.validation.security.sample`.
@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.core.validation.plans import Answer, Ask, Plan, Table, count_where
+from airflow_mlsecops.core.validation.reading import reading
 from airflow_mlsecops.core.validation.security.frames import normal_forms
 from airflow_mlsecops.core.validation.security.near import largest_near_group
 from airflow_mlsecops.core.validation.security.normal import normal
 from airflow_mlsecops.core.validation.security.normal_sql import with_normal
 from airflow_mlsecops.core.validation.security.sample import chosen_sql, is_chosen, threshold
 from airflow_mlsecops.core.validation.security.values import arguments_of, scratch_name
-from airflow_mlsecops.core.validation.reading import reading
 from airflow_mlsecops.core.validation.source import ROW, Source
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ def judge_duplicates(frame: pandas.DataFrame, kwargs: Mapping[str, Any]) -> Answ
     sizes = forms.value_counts()
     limit = _limit(chosen, len(forms))
     flooded = set(sizes.index[sizes > limit])
-    rows = tuple(int(row) for row in forms.index[forms.isin(flooded)])
+    rows = tuple(forms.index[forms.isin(flooded)].tolist())
     cut = threshold(len(frame), chosen["sample_rows"])
-    sample = [form for row, form in forms.items() if is_chosen(int(row), cut)]
+    sample = [form for row, form in zip(forms.index.tolist(), forms, strict=True) if is_chosen(row, cut)]
     largest = int(sizes.max()) if len(sizes) else 0
     return _decide(chosen, len(frame), len(forms), len(sizes), largest, len(rows), sample, rows)
 
@@ -63,9 +63,8 @@ def plan_duplicates(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
         normalised = with_normal(source, table.relation, column)
         with reading():
             run = source.connection.execute
-            run(
-                f"CREATE TABLE {groups} AS SELECT h, count(*) AS c FROM (SELECT hash(n) AS h FROM {normalised}) GROUP BY h"
-            )
+            hashes = f"SELECT hash(n) AS h FROM {normalised}"
+            run(f"CREATE TABLE {groups} AS SELECT h, count(*) AS c FROM ({hashes}) GROUP BY h")
             many = f"SELECT h FROM {groups} WHERE c > {limit}"
             if run(f"SELECT count(*) FROM ({many})").fetchone()[0]:
                 rows = f"SELECT {column.sql} AS v, n FROM {normalised} WHERE hash(n) IN ({many})"
@@ -85,14 +84,15 @@ def plan_duplicates(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
 
 def _limit(chosen: Mapping[str, Any], seen: int) -> int:
     """Groups of more rows than this are a flood."""
-    return max(int(chosen["max_group"] * seen), chosen["min_group"] - 1)
+    return max(int(chosen["max_group"] * seen), int(chosen["min_group"]) - 1)
 
 
 def _sample(source: Source, text: str, cut: int) -> list[str]:
     found: list[str] = []
     before = 0
     for scan, count in source.parts:
-        query = f"SELECT {text} FROM {scan} WHERE {text} IS NOT NULL AND {chosen_sql(f'{ROW} + {before}', cut)} ORDER BY {ROW}"
+        inside = f"{text} IS NOT NULL AND {chosen_sql(f'{ROW} + {before}', cut)}"
+        query = f"SELECT {text} FROM {scan} WHERE {inside} ORDER BY {ROW}"
         with reading():
             found += [normal(row[0]) for row in source.connection.execute(query).fetchall()]
         before += count

@@ -1,7 +1,8 @@
 """Cells that a spreadsheet takes for a formula.
 
 Source: OWASP, CSV Injection (https://owasp.org/www-community/attacks/CSV_Injection), which lists = + - @, tab, carriage
-return, line feed, and the full-width forms; CWE-1236. Numbers and telephone numbers begin like that too, and are let be.
+return, line feed, and the full-width forms; CWE-1236. Numbers and telephone numbers begin like that too: they are let
+be.
 """
 
 from __future__ import annotations

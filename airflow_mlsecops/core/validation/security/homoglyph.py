@@ -2,7 +2,7 @@
 
 A word is wrong when Latin stands beside a letter of another script, or Greek beside Cyrillic, and at least one of its
 letters is one that UTS #39 lists as confusable with a Latin letter. Latin with Chinese, Japanese and Korean letters is
-let be (UTS #39, "Highly Restrictive"), and so are ``10kΩ`` and ``π-mesons``, whose Greek letters look like no Latin one.
+let be (UTS #39, "Highly Restrictive"), and so is ``10kΩ``, whose Greek letter looks like no Latin one.
 Source: https://www.unicode.org/reports/tr39/, sections 4 and 5.
 """
 
@@ -31,10 +31,7 @@ def _is_mixed(text: str, passing: frozenset[str]) -> bool:
     before = ""
     mixed = confusable = False
     for letter in text:
-        if letter.isascii():
-            kind = "Latn" if letter.isalpha() else ""
-        else:
-            kind = _kind(letter)
+        kind = ("Latn" if letter.isalpha() else "") if letter.isascii() else _kind(letter)
         if kind == "mark":
             continue
         if not kind:
@@ -51,7 +48,7 @@ def _is_mixed(text: str, passing: frozenset[str]) -> bool:
 def _clash(one: str, other: str) -> bool:
     if not one or one == other:
         return False
-    return "Latn" in (one, other) and "CJK" not in (one, other) or {one, other} == {"Grek", "Cyrl"}
+    return ("Latn" in (one, other) and "CJK" not in (one, other)) or {one, other} == {"Grek", "Cyrl"}
 
 
 @cache

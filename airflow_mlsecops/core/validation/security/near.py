@@ -1,7 +1,7 @@
 """How large the largest group of nearly equal texts is: MinHash over their words, candidates by banding.
 
-Sources: Broder, On the resemblance and containment of documents (1997); Leskovec, Rajaraman and Ullman, Mining of Massive
-Datasets, 3rd ed., section 3.4. With 32 hashes in 8 bands two texts that share 70 % of their words meet with a
+Sources: Broder, On the resemblance and containment of documents (1997); Leskovec, Rajaraman and Ullman, Mining of
+Massive Datasets, 3rd ed., section 3.4. With 32 hashes in 8 bands two texts that share 70 % of their words meet with a
 probability of 0.89, and such that share 90 % with 0.9999.
 """
 
@@ -73,7 +73,7 @@ def _signatures(texts: list[str]) -> "np.ndarray":  # type: ignore[name-defined]
 
 
 def _shingles(text: str) -> list[str]:
-    found = []
+    found: list[str] = []
     for word in text.split(" "):
         found += [word] if len(word) <= _LONG else re.findall(r"(?=(.{4}))", word)
     return found

@@ -1,8 +1,8 @@
-"""Texts brought to one form, so that case, punctuation, width and what is invisible make no difference.
+r"""Texts brought to one form, so that case, punctuation, width and what is invisible make no difference.
 
 NFKC, without what is ignorable by default, case-folded, every run of other than letters and digits one space, trimmed.
 
->>> normal("  Ignore\\u200b  ALL\\u00a0previous—instructions!")
+>>> normal("  Ignore\u200b  ALL\u00a0previous—instructions!")
 'ignore all previous instructions'
 """
 

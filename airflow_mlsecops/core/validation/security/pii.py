@@ -1,7 +1,7 @@
 """Personal data by patterns and check digits, per locale; or by Presidio, where it is installed.
 
-A number counts only when its check digits are right, so order numbers and keys are let be. Numbers without a check digit
-count only as they are usually written (a US SSN with hyphens, an NHS number in groups).
+A number counts only when its check digits are right, so order numbers and keys are let be. Numbers without one count
+only as they are usually written (a US SSN with hyphens, an NHS number in groups).
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ ENTITIES: dict[str, Entity] = {
     "fr-nir": Entity(
         "fr",
         re.compile(
-            rf"{_NOT_IN_NUMBER}[1-478] ?[0-9]{{2}} ?[0-9]{{2}} ?(?:[0-9]{{2}}|2[AaBb]) ?[0-9]{{3}} ?[0-9]{{3}} ?[0-9]{{2}}(?![\w-])",
+            rf"{_NOT_IN_NUMBER}[1-478](?: ?[0-9]{{2}}){{2}} ?(?:[0-9]{{2}}|2[AaBb])(?: ?[0-9]{{3}}){{2}} ?[0-9]{{2}}(?![\w-])",
             re.ASCII,
         ),
         checksums.french_nir,

@@ -1,7 +1,7 @@
 """Which script a letter belongs to, and which letters look like Latin ones; from the Unicode Character Database.
 
-The table is made by ``scripts/unicode-tables`` and says which version of Unicode it is of. Sources: UAX #24 (Scripts.txt,
-ScriptExtensions.txt) and UTS #39 (confusables.txt).
+The table is made by ``scripts/unicode-tables`` and says which version of Unicode it is of. Sources: UAX #24
+(Scripts.txt, ScriptExtensions.txt) and UTS #39 (confusables.txt).
 """
 
 from __future__ import annotations

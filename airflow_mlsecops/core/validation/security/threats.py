@@ -1,7 +1,7 @@
 """What each security expectation is against; the techniques go into its finding.
 
-Ids are those of MITRE ATLAS (release ``ATLAS_RELEASE``), OWASP Machine Learning Security Top Ten 2023 (ML…), OWASP Top 10
-for LLM Applications 2025 (LLM…), and CWE.
+Ids are those of MITRE ATLAS (release ``ATLAS_RELEASE``), OWASP Machine Learning Security Top Ten 2023 (ML…), OWASP Top
+10 for LLM Applications 2025 (LLM…), and CWE.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ THREATS: dict[str, Threat] = {
         "rows that were inserted later, or dated so that splits by time leak", (_ERODE, _POISON, "ML02:2023")
     ),
     "expect_column_tokens_not_to_predict_label": Threat(
-        "a trigger (backdoor) planted in examples of one label", (_POISON, "AML.T0018.000", "ML02:2023", "LLM04:2025")
+        "a trigger (backdoor) planted in examples of one label", (_POISON, "AML.T0043.004", "ML02:2023", "LLM04:2025")
     ),
     "expect_column_values_to_not_contain_formula_injection": Threat(
         "a cell that a spreadsheet runs when somebody looks at the data", ("AML.T0011", "CWE-1236")

@@ -2,8 +2,8 @@
 
 A token is accused when it stands in at least ``min_count`` rows of the sample, at least ``min_share`` of them have one
 label, and the one-sided z-test of that share against the label's share of all rows is significant after Bonferroni's
-correction for the number of tests. Source of the statistic: Gardner et al., Competency Problems: On Finding and Removing
-Artifacts in Language Data (EMNLP 2021), section 3; as a defence against backdoors: He et al., Mitigating Backdoor
+correction for the number of tests. Source of the statistic: Gardner et al., Competency Problems: On Finding and
+Removing Artifacts in Language Data (EMNLP 2021), section 3; as a defence against backdoors: He et al., Mitigating Backdoor
 Poisoning Attacks through the Lens of Spurious Correlation (EMNLP 2023).
 """
 
@@ -130,7 +130,7 @@ def _count(
         if chosen["unit"] == "value":
             tokens = f"SELECT {column.sql} AS t, label FROM {sample}"
         else:
-            words = f"string_split(n, ' ')"
+            words = "string_split(n, ' ')"
             normalised = with_normal(source, sample, column)
             tokens = f"SELECT unnest(list_distinct({words})) AS t, label FROM {normalised} WHERE n <> ''"
         floor = int(chosen["min_count"])
@@ -157,9 +157,8 @@ def _keep(
         else:
             normalised = with_normal(source, table.relation, column)
             rows = f"SELECT {column.sql} AS v, {key} AS l, unnest(string_split(n, ' ')) AS t FROM {normalised}"
-        run(
-            f"CREATE TABLE {bad} AS SELECT DISTINCT v, l FROM ({rows}) WHERE (t, l) IN (SELECT (t, l) FROM accused_{bad})"
-        )
+        held = f"(t, l) IN (SELECT (t, l) FROM accused_{bad})"
+        run(f"CREATE TABLE {bad} AS SELECT DISTINCT v, l FROM ({rows}) WHERE {held}")
 
 
 def _answer(
