@@ -19,7 +19,7 @@ class ExpectColumnTokensNotToPredictLabel(TableExpectation):
         min_count: words in fewer rows are left alone; 20 by default.
         min_share: share of its rows that have one label; 0.95 by default.
         alpha: significance, over all tests together; 0.01 by default.
-        sample_rows: how many rows to count in; 1,000,000 by default.
+        sample_rows: how many rows to count in; 500,000 by default.
 
     Example::
 

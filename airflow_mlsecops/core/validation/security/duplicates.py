@@ -14,7 +14,7 @@ from airflow_mlsecops.core.validation.reading import reading
 from airflow_mlsecops.core.validation.security.frames import normal_forms
 from airflow_mlsecops.core.validation.security.near import largest_near_group
 from airflow_mlsecops.core.validation.security.normal import normal
-from airflow_mlsecops.core.validation.security.normal_sql import with_normal
+from airflow_mlsecops.core.validation.security.normal_sql import fingerprint, with_normal
 from airflow_mlsecops.core.validation.security.sample import chosen_sql, is_chosen, threshold
 from airflow_mlsecops.core.validation.security.values import arguments_of, scratch_name
 from airflow_mlsecops.core.validation.source import ROW, Source
@@ -63,13 +63,12 @@ def plan_duplicates(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
         normalised = with_normal(source, table.relation, column)
         with reading():
             run = source.connection.execute
-            hashes = f"SELECT hash(n) AS h FROM {normalised}"
+            hashes = f"SELECT {fingerprint('n')} AS h FROM {normalised}"
             run(f"CREATE TABLE {groups} AS SELECT h, count(*) AS c FROM ({hashes}) GROUP BY h")
             many = f"SELECT h FROM {groups} WHERE c > {limit}"
             if run(f"SELECT count(*) FROM ({many})").fetchone()[0]:
-                rows = f"SELECT {column.sql} AS v, n FROM {normalised} WHERE hash(n) IN ({many})"
-                exact = f"SELECT n FROM ({rows}) GROUP BY n HAVING count(*) > {limit}"
-                run(f"CREATE TABLE {bad_values} AS SELECT DISTINCT v FROM ({rows}) WHERE n IN ({exact})")
+                rows = f"SELECT DISTINCT {column.sql} AS v FROM {normalised} WHERE {fingerprint('n')} IN ({many})"
+                run(f"CREATE TABLE {bad_values} AS {rows}")
             else:
                 run(f"CREATE TABLE {bad_values} (v VARCHAR)")
         sample.extend(_sample(source, column.sql, threshold(table.rows, chosen["sample_rows"])))

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 _HASHES, _BANDS = 32, 8
 _LONG = 20
 """Words longer than this are taken apart, for writing without spaces has no shorter ones."""
-_PRIME = 4_294_967_291
+_PRIME, _MIX = 4_294_967_291, 0x9E3779B97F4A7C15
 
 
 def largest_near_group(forms: Sequence[str], similarity: float) -> int:
@@ -42,10 +42,10 @@ def largest_near_group(forms: Sequence[str], similarity: float) -> int:
 
     width = _HASHES // _BANDS
     for band in range(_BANDS):
-        keys = np.ascontiguousarray(signatures[:, band * width : (band + 1) * width]).view(
-            np.dtype((np.void, 8 * width))
-        )
-        _, first, group = np.unique(keys.ravel(), return_index=True, return_inverse=True)
+        keys = np.zeros(len(texts), dtype=np.uint64)
+        for column in range(band * width, (band + 1) * width):
+            keys = keys * np.uint64(_MIX) + signatures[:, column]  # a collision only adds a pair that is compared
+        _, first, group = np.unique(keys, return_index=True, return_inverse=True)
         lead = first[group]
         near = (signatures == signatures[lead]).mean(axis=1) >= similarity
         for each in np.flatnonzero(near & (lead != np.arange(len(texts)))).tolist():

@@ -18,7 +18,7 @@ from airflow_mlsecops.core.pinning.pin import pin
 from airflow_mlsecops.core.validation.plans import Answer, Ask, Plan, Table, count_where
 from airflow_mlsecops.core.validation.reading import reading
 from airflow_mlsecops.core.validation.security.frames import as_keys, normal_forms
-from airflow_mlsecops.core.validation.security.normal_sql import with_normal
+from airflow_mlsecops.core.validation.security.normal_sql import fingerprint, with_normal
 from airflow_mlsecops.core.validation.security.values import arguments_of, scratch_name
 from airflow_mlsecops.core.validation.source import Source, literal
 
@@ -86,21 +86,13 @@ def plan_overlap(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
 
 
 def _keep(source: Source, text: str, tests: str, trains: str, in_test: str, in_train: str, bad: str) -> bool:
-    """Make the table of test values that are among the training ones; whether there are any of the latter.
-
-    Hashes find the candidates, the forms themselves decide: a table of hashes is small.
-    """
-    run = source.connection.execute
-    run(f"CREATE TABLE train_{bad} AS SELECT DISTINCT hash(n) AS h FROM {trains} WHERE {in_train}")
-    maybe = f"SELECT DISTINCT {text} AS v, n FROM {tests} WHERE {in_test} AND hash(n) IN (SELECT h FROM train_{bad})"
-    run(f"CREATE TABLE maybe_{bad} AS {maybe}")
+    """Make the table of test values that are among the training ones; whether there are any of the latter."""
+    run, mark = source.connection.execute, fingerprint("n")
+    run(f"CREATE TABLE train_{bad} AS SELECT DISTINCT {mark} AS h FROM {trains} WHERE {in_train}")
+    found = f"SELECT DISTINCT {text} AS v FROM {tests} WHERE {in_test} AND {mark} IN (SELECT h FROM train_{bad})"
+    run(f"CREATE TABLE {bad} AS {found}")
     there = bool(run(f"SELECT count(*) FROM train_{bad}").fetchone()[0])
-    if run(f"SELECT count(*) FROM maybe_{bad}").fetchone()[0]:
-        again = f"{in_train} AND hash(n) IN (SELECT hash(n) FROM maybe_{bad})"
-        sure = f"SELECT v FROM maybe_{bad} WHERE n IN (SELECT n FROM {trains} WHERE {again})"
-        run(f"CREATE TABLE {bad} AS {sure}")
-    else:
-        run(f"CREATE TABLE {bad} (v VARCHAR)")
+    run(f"DROP TABLE train_{bad}")
     return there
 
 

@@ -25,9 +25,11 @@ from airflow_mlsecops.core.validation.source import ROW, Column, Source, literal
 if TYPE_CHECKING:
     import pandas
 
-DEFAULTS = {"unit": "word", "min_count": 20, "min_share": 0.95, "alpha": 0.01, "sample_rows": 1_000_000}
+DEFAULTS = {"unit": "word", "min_count": 20, "min_share": 0.95, "alpha": 0.01, "sample_rows": 500_000}
 UNITS = ("word", "value")
 _KEYS = ("text", "int", "bool")
+_FEW = 50
+"""With up to so many accused words only the rows that may hold one are taken apart."""
 
 
 def options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,9 +132,8 @@ def _count(
         if chosen["unit"] == "value":
             tokens = f"SELECT {column.sql} AS t, label FROM {sample}"
         else:
-            words = "string_split(n, ' ')"
             normalised = with_normal(source, sample, column)
-            tokens = f"SELECT unnest(list_distinct({words})) AS t, label FROM {normalised} WHERE n <> ''"
+            tokens = f"SELECT unnest(list_distinct(string_split(n, ' '))) AS t, label FROM {normalised} WHERE n <> ''"
         floor = int(chosen["min_count"])
         grouped = f"SELECT t, label, count(*) AS c FROM ({tokens}) GROUP BY t, label"
         often = f"SELECT * FROM (SELECT *, sum(c) OVER (PARTITION BY t) AS s FROM ({grouped})) WHERE s >= {floor}"
@@ -155,7 +156,11 @@ def _keep(
         if whole:
             rows = f"SELECT {column.sql} AS v, {key} AS l, CAST({column.sql} AS VARCHAR) AS t FROM {table.relation}"
         else:
-            normalised = with_normal(source, table.relation, column)
+            # In ASCII a word of the normal form stands in the text as it is, but for its case.
+            words = {token for token, _ in accused}
+            there = " OR ".join(f"contains(lower({column.sql}), {literal(word)})" for word in sorted(words))
+            maybe = f"strlen({column.sql}) <> length({column.sql}) OR {there}" if len(words) <= _FEW else "true"
+            normalised = with_normal(source, f"(SELECT * FROM {table.relation} WHERE {maybe})", column)
             rows = f"SELECT {column.sql} AS v, {key} AS l, unnest(string_split(n, ' ')) AS t FROM {normalised}"
         held = f"(t, l) IN (SELECT (t, l) FROM accused_{bad})"
         run(f"CREATE TABLE {bad} AS SELECT DISTINCT v, l FROM ({rows}) WHERE {held}")
