@@ -14,9 +14,9 @@ from airflow_mlsecops.core.validation.reading import reading
 from airflow_mlsecops.core.validation.security.frames import normal_forms
 from airflow_mlsecops.core.validation.security.near import largest_near_group
 from airflow_mlsecops.core.validation.security.normal import normal
-from airflow_mlsecops.core.validation.security.normal_sql import fingerprint, with_normal
+from airflow_mlsecops.core.validation.security.normal_sql import with_normal
 from airflow_mlsecops.core.validation.security.sample import chosen_sql, is_chosen, threshold
-from airflow_mlsecops.core.validation.security.values import arguments_of, scratch_name
+from airflow_mlsecops.core.validation.security.values import arguments_of, first_row, scratch_name
 from airflow_mlsecops.core.validation.source import ROW, Source
 
 if TYPE_CHECKING:
@@ -61,22 +61,30 @@ def plan_duplicates(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
     def prepare(ask: Ask, source: Source) -> None:
         limit = _limit(chosen, ask(present))
         normalised = with_normal(source, table.relation, column)
+        run = source.connection.execute
         with reading():
-            run = source.connection.execute
-            hashes = f"SELECT {fingerprint('n')} AS h FROM {normalised}"
-            run(f"CREATE TABLE {groups} AS SELECT h, count(*) AS c FROM ({hashes}) GROUP BY h")
-            many = f"SELECT h FROM {groups} WHERE c > {limit}"
-            if run(f"SELECT count(*) FROM ({many})").fetchone()[0]:
-                rows = f"SELECT DISTINCT {column.sql} AS v FROM {normalised} WHERE {fingerprint('n')} IN ({many})"
-                run(f"CREATE TABLE {bad_values} AS {rows}")
-            else:
+            # Hashes are counted, for they are small; what decides, the rows of large groups, is compared itself.
+            sizes = f"SELECT h, count(*) AS c FROM (SELECT hash(n) AS h FROM {normalised}) GROUP BY h"
+            few = f"SELECT CASE WHEN c > {limit} THEN h END AS h, c, count(*) AS times FROM ({sizes}) GROUP BY ALL"
+            run(f"CREATE TABLE {groups} AS {few}")
+            many = f"SELECT h FROM {groups} WHERE h IS NOT NULL"
+            if first_row(source, f"SELECT count(*) FROM ({many})") == (0,):
                 run(f"CREATE TABLE {bad_values} (v VARCHAR)")
+            else:
+                run(
+                    f"CREATE TABLE maybe_{bad_values} AS SELECT {column.sql} AS v, n FROM {normalised} WHERE hash(n) IN ({many})"
+                )
+                exact = f"SELECT n FROM maybe_{bad_values} GROUP BY n HAVING count(*) > {limit}"
+                run(f"CREATE TABLE {bad_values} AS SELECT DISTINCT v FROM maybe_{bad_values} WHERE n IN ({exact})")
+                run(f"DROP TABLE maybe_{bad_values}")
         sample.extend(_sample(source, column.sql, threshold(table.rows, chosen["sample_rows"])))
 
     def decide(ask: Ask) -> Answer:
-        distinct, largest = (ask(f"SELECT {each} FROM {groups}") for each in ("count(*)", "coalesce(max(c), 0)"))
+        distinct, largest = (
+            ask(f"SELECT {each} FROM {groups}") for each in ("coalesce(sum(times), 0)", "coalesce(max(c), 0)")
+        )
         flooded = ask(f"SELECT count(*) FROM {table.relation} WHERE {bad}")
-        return _decide(chosen, table.rows, ask(present), distinct, largest, flooded, sample, ())
+        return _decide(chosen, table.rows, ask(present), int(distinct), largest, flooded, sample, ())
 
     return Plan(decide, (present,), (), bad, prepare)
 

@@ -11,9 +11,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_mlsecops.core.validation.security.cells import CellCheck
+from airflow_mlsecops.core.validation.security.cells import CellCheck, python_pattern
 
 _START = r"\A[ ]*[=+\-@\x{9}\x{d}\x{a}\x{ff1d}\x{ff0b}\x{ff0d}\x{ff20}]"
+_BEGINS = re.compile(python_pattern(_START))
 _NUMBER = re.compile(
     r"""[ ]*[+-][ ]?(?:
         [$€£¥]?[ ]?[0-9][0-9,.' \u00a0\u202f]{0,40}(?:[eE][+-]?[0-9]{1,4})?[ ]?[%€$£¥]?  # -1,5  +3 %  -1.2e-7
@@ -32,4 +33,6 @@ def formula(kwargs: Mapping[str, Any]) -> CellCheck:
 
 
 def _is_formula(text: str) -> bool:
-    return not (_NUMBER.match(text) or _TELEPHONE.match(text) or _DASHES.match(text))
+    return _BEGINS.match(text) is not None and not (
+        _NUMBER.match(text) or _TELEPHONE.match(text) or _DASHES.match(text)
+    )

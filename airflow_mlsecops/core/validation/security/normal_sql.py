@@ -6,7 +6,7 @@ The expression equals :func:`~airflow_mlsecops.core.validation.security.normal.n
 from __future__ import annotations
 
 from airflow_mlsecops.core.validation.security.normal import normal
-from airflow_mlsecops.core.validation.security.values import has_table, map_values, scratch_name
+from airflow_mlsecops.core.validation.security.values import first_row, has_table, map_values, scratch_name
 from airflow_mlsecops.core.validation.source import Column, Source
 
 
@@ -21,14 +21,6 @@ def ascii_normal(text: str) -> str:
     return f"CASE WHEN regexp_matches({low}, '[^a-z0-9 ]| {{2}}|\\A | \\z') THEN {changed} ELSE {low} END"
 
 
-def fingerprint(form: str) -> str:
-    """128 bits that stand for a normal form: a table of them is small. They are DuckDB's hashes of it, both ways round.
-
-    Two forms with one fingerprint would count as equal; among ten million texts the chance is below 1e-24.
-    """
-    return f"(hash({form}), hash(reverse({form})))"
-
-
 def with_normal(source: Source, relation: str, column: Column) -> str:
     """What stands after FROM to have a relation's rows whose value isn't null, with its normal form as ``n``.
 
@@ -41,7 +33,7 @@ def with_normal(source: Source, relation: str, column: Column) -> str:
     if not has_table(source, forms):
         map_values(source, forms, f"SELECT DISTINCT {text} FROM {relation} WHERE {other}", normal)
     simple = f"SELECT *, {ascii_normal(text)} AS n FROM {relation} WHERE {plain}"
-    if not source.connection.execute(f"SELECT count(*) FROM {forms}").fetchone()[0]:
+    if first_row(source, f"SELECT count(*) FROM {forms}") == (0,):
         return f"({simple})"
     mapped = f"(SELECT * FROM {relation} WHERE {other}) AS r JOIN {forms} AS f ON r.{text} = f.v"
     return f"({simple} UNION ALL SELECT r.*, f.n FROM {mapped})"

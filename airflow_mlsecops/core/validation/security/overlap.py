@@ -18,7 +18,7 @@ from airflow_mlsecops.core.pinning.pin import pin
 from airflow_mlsecops.core.validation.plans import Answer, Ask, Plan, Table, count_where
 from airflow_mlsecops.core.validation.reading import reading
 from airflow_mlsecops.core.validation.security.frames import as_keys, normal_forms
-from airflow_mlsecops.core.validation.security.normal_sql import fingerprint, with_normal
+from airflow_mlsecops.core.validation.security.normal_sql import with_normal
 from airflow_mlsecops.core.validation.security.values import arguments_of, scratch_name
 from airflow_mlsecops.core.validation.source import Source, literal
 
@@ -66,34 +66,44 @@ def plan_overlap(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
     in_test = "true" if split is None else f"CAST({split.sql} AS VARCHAR) = {literal(chosen['test'])}"
     in_train = "true" if split is None else f"CAST({split.sql} AS VARCHAR) = {literal(chosen['train'])}"
     bad = f"({column.sql} IN (SELECT v FROM {bad_values}) AND {in_test})"
-    test = count_where(f"{column.present} AND {in_test}")
-    found: dict[str, bool] = {}
+    test, train = (count_where(f"{column.present} AND {each}") for each in (in_test, in_train))
+    found: dict[str, int] = {}
 
     def prepare(ask: Ask, source: Source) -> None:
-        tests = trains = with_normal(source, table.relation, column)
+        tests = trains = table.relation
+        found["train"] = ask(train)
         if split is None:
-            other = scratch_name("other", kwargs["other"])
-            source.connection.register(other, _read_other(kwargs))
-            trains = with_normal(source, other, column)
+            trains = scratch_name("other", kwargs["other"])
+            other = _read_other(kwargs)
+            found["train"] = other.num_rows - other[column.name].null_count
+            source.connection.register(trains, other)
+        sides = [f"(SELECT {column.sql} AS v, n FROM {with_normal(source, each, column)} WHERE {where})"
+                 for each, where in ((tests, in_test), (trains, in_train))]  # fmt: skip
         with reading():
-            found["train"] = _keep(source, column.sql, tests, trains, in_test, in_train, bad_values)
+            _keep(source, *sides, bad_values, few_tests=ask(test) <= found["train"])
 
     def decide(ask: Ask) -> Answer:
         unexpected = ask(f"SELECT count(*) FROM {table.relation} WHERE {bad}")
-        return _answer(chosen, table.rows, ask(test), unexpected, found["train"], ())
+        return _answer(chosen, table.rows, ask(test), unexpected, found["train"] > 0, ())
 
-    return Plan(decide, (test,), (), bad, prepare)
+    return Plan(decide, (test, train), (), bad, prepare)
 
 
-def _keep(source: Source, text: str, tests: str, trains: str, in_test: str, in_train: str, bad: str) -> bool:
-    """Make the table of test values that are among the training ones; whether there are any of the latter."""
-    run, mark = source.connection.execute, fingerprint("n")
-    run(f"CREATE TABLE train_{bad} AS SELECT DISTINCT {mark} AS h FROM {trains} WHERE {in_train}")
-    found = f"SELECT DISTINCT {text} AS v FROM {tests} WHERE {in_test} AND {mark} IN (SELECT h FROM train_{bad})"
-    run(f"CREATE TABLE {bad} AS {found}")
-    there = bool(run(f"SELECT count(*) FROM train_{bad}").fetchone()[0])
-    run(f"DROP TABLE train_{bad}")
-    return there
+def _keep(source: Source, tests: str, trains: str, bad: str, *, few_tests: bool) -> None:
+    """Make the table of test values that are among the training ones.
+
+    The larger side is read once: hashes of the smaller one find the candidates in it, the forms themselves decide.
+    """
+    run = source.connection.execute
+    small, large = (tests, trains) if few_tests else (trains, tests)
+    run(f"CREATE TABLE small_{bad} AS SELECT DISTINCT hash(n) AS h FROM {small}")
+    run(f"CREATE TABLE maybe_{bad} AS SELECT DISTINCT v, n FROM {large} WHERE hash(n) IN (SELECT h FROM small_{bad})")
+    if few_tests:
+        run(f"CREATE TABLE {bad} AS SELECT DISTINCT v FROM {tests} WHERE n IN (SELECT n FROM maybe_{bad})")
+    else:
+        run(f"CREATE TABLE {bad} AS SELECT v FROM maybe_{bad} WHERE n IN (SELECT n FROM {trains})")
+    for table in ("small", "maybe"):
+        run(f"DROP TABLE {table}_{bad}")
 
 
 def _read_other(kwargs: Mapping[str, Any]) -> Any:

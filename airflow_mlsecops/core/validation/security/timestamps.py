@@ -14,6 +14,7 @@ from airflow_mlsecops.core.clock import from_text, to_text, utcnow
 from airflow_mlsecops.core.errors import DataError
 from airflow_mlsecops.core.validation.plans import Answer, Ask, Plan, Table
 from airflow_mlsecops.core.validation.reading import reading
+from airflow_mlsecops.core.validation.security.values import first_row
 from airflow_mlsecops.core.validation.source import ROW, Source
 
 if TYPE_CHECKING:
@@ -73,10 +74,8 @@ def plan_timestamps(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
             early = f"coalesce(t {sign} p, false)" if chosen["monotone"] else "false"
             late = f"t > {latest}"
             with reading():
-                seen, back, future, last_row = source.connection.execute(
-                    f"SELECT count(*), count(*) FILTER (WHERE {early}), count(*) FILTER (WHERE {late}), arg_max(t, r)"
-                    f" FROM ({steps})"
-                ).fetchone()
+                counted = f"count(*), count(*) FILTER (WHERE {early}), count(*) FILTER (WHERE {late}), arg_max(t, r)"
+                seen, back, future, last_row = first_row(source, f"SELECT {counted} FROM ({steps})")
                 if back or future:
                     wrong = f"SELECT r FROM ({steps}) WHERE {early} OR {late} ORDER BY r"
                     numbers += [before + int(row[0]) for row in source.connection.execute(wrong).fetchall()]

@@ -57,7 +57,12 @@ def map_values(source: Source, table: str, query: str, change: Callable[[str], s
         writer.close()
 
 
+def first_row(source: Source, query: str) -> tuple[Any, ...]:
+    """A query's only row; the result is read to its end, for DuckDB takes no other query before."""
+    (row,) = source.connection.execute(query).fetchall()
+    return tuple(row)
+
+
 def has_table(source: Source, table: str) -> bool:
     """Whether a scratch table was made already, by another expectation of the suite."""
-    query = "SELECT count(*) FROM duckdb_tables() WHERE table_name = ?"
-    return bool(source.connection.execute(query, [table]).fetchone()[0])
+    return first_row(source, f"SELECT count(*) FROM duckdb_tables() WHERE table_name = '{table}'") != (0,)
