@@ -1,8 +1,8 @@
 """What the security expectations cost on ten million rows of text, with an attack of each kind planted and found.
 
-Twelve columns; each run is a process of its own, from its start to the outcomes, by the fused engine with its memory cap.
-The first row is all checks of the text column in one suite; the others are one expectation each, in CPU seconds for a
-million rows. Files are in the page cache. There is no peer: nothing else does these checks.
+Twelve columns; each run is a process of its own, from its start to the outcomes, by the fused engine with its memory
+cap. The first row is all checks of the text column in one suite; the others are one expectation each, in CPU seconds
+for a million rows. Files are in the page cache. There is no peer: nothing else does these checks.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Each expectation is a class of a few lines in a module of its own name. What it looks for is in
 ``airflow_mlsecops.core.validation.security``, which both engines use. Cells are checked on pandas and on Spark, a whole
-table on pandas. Neither is offered on SQL databases, whose dialects can't do it exactly: read the result of a query with
-the fused engine or with pandas.
+table on pandas. Neither is offered on SQL databases, whose dialects can't do it exactly: read the result of a query
+with the fused engine or with pandas.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 A suite that ships can't know the names of columns. So its expectations say ``"columns": "text"``, or
 ``"columns": {"kind": "text", "matching": "^comment", "except": ["id"], "optional": true}``, which is expanded against
-the table's schema when the suite is evaluated, and recorded. What matches nothing is not evaluated, which is a FAIL, unless
-the selector itself says ``optional``. A column that can hold text and can't be read as text (binary, lists, structs) is
-named as not evaluated too, until it is excepted by name: nothing hides in a column of another type.
+the table's schema when the suite is evaluated, and recorded. What matches nothing is not evaluated, which is a FAIL,
+unless the selector itself says ``optional``. A column that can hold text and can't be read as text (binary, lists,
+structs) is named as not evaluated too, until it is excepted by name: nothing hides in a column of another type.
 
 >>> columns_of({"kind": "text", "except": ["b"]}, {"a": "string", "b": "string", "n": "int64"})
 ['a']

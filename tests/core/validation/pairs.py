@@ -163,8 +163,9 @@ def _expectations(rng: random.Random, of: pa.Table) -> Iterator[tuple[str, dict[
             "min_count": 2, "min_share": 0.6, "alpha": 0.5, "unit": "value"}),
         ("expect_train_test_overlap_to_be_low", {"column": text, "split_column": "t2", "train": "a", "test": "b",
             "max_share": rng.choice([0, 0.5])}),
-        ("expect_column_timestamps_to_be_monotone_and_not_in_the_future", {"column": rng.choice(["when", "zoned", "day"]),
-            "now": rng.choice(["2024-01-02T03:04:05Z", "2025-01-01T00:00:00Z"]), "strictly": rng.random() < 0.5}),
+        ("expect_column_timestamps_to_be_monotone_and_not_in_the_future", {
+            "column": rng.choice(["when", "zoned", "day"]), "strictly": rng.random() < 0.5,
+            "now": rng.choice(["2024-01-02T03:04:05Z", "2025-01-01T00:00:00Z"])}),
         ("expect_column_categorical_cardinality_to_be_bounded", {"column": chosen, "max_distinct": rng.randint(1, 5),
             "max_length": rng.randint(1, 4)}),
     ]  # fmt: skip

@@ -55,6 +55,8 @@ def cell_plan(kwargs: Mapping[str, Any], table: Table, *, kind: str) -> Plan | N
     values = f"SELECT {column.sql} AS v FROM {table.relation} WHERE {column.present}"
 
     def prepare(ask: Ask, source: Source) -> None:
+        if has_table(source, bad_values):  # the same check, with another ``mostly``
+            return
         aside = f"({values})"
         if check.candidates and ask(gated) <= _FEW * table.rows:
             aside = scratch_name("gated", column.name)

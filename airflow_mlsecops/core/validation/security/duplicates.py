@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 DEFAULTS = {"max_share": 0.5, "max_group": 0.01, "min_group": 10, "similarity": 0.7, "sample_rows": 100_000}
 """Share of rows that repeat another one; share of the rows in one group; groups smaller than this never count."""
 
+_PORTION = 2_000_000
+"""How many hashes are counted at a time."""
+
 
 def options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments with the defaults."""
@@ -63,19 +66,16 @@ def plan_duplicates(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
         normalised = with_normal(source, table.relation, column)
         run = source.connection.execute
         with reading():
-            # Hashes are counted, for they are small; what decides, the rows of large groups, is compared itself.
-            sizes = f"SELECT h, count(*) AS c FROM (SELECT hash(n) AS h FROM {normalised}) GROUP BY h"
-            few = f"SELECT CASE WHEN c > {limit} THEN h END AS h, c, count(*) AS times FROM ({sizes}) GROUP BY ALL"
-            run(f"CREATE TABLE {groups} AS {few}")
+            _count_hashes(source, normalised, groups, limit, table.rows)
             many = f"SELECT h FROM {groups} WHERE h IS NOT NULL"
             if first_row(source, f"SELECT count(*) FROM ({many})") == (0,):
-                run(f"CREATE TABLE {bad_values} (v VARCHAR)")
+                run(f"CREATE OR REPLACE TABLE {bad_values} (v VARCHAR)")
             else:
-                run(
-                    f"CREATE TABLE maybe_{bad_values} AS SELECT {column.sql} AS v, n FROM {normalised} WHERE hash(n) IN ({many})"
-                )
+                maybe = f"SELECT {column.sql} AS v, n FROM {normalised} WHERE hash(n) IN ({many})"
+                run(f"CREATE OR REPLACE TABLE maybe_{bad_values} AS {maybe}")
                 exact = f"SELECT n FROM maybe_{bad_values} GROUP BY n HAVING count(*) > {limit}"
-                run(f"CREATE TABLE {bad_values} AS SELECT DISTINCT v FROM maybe_{bad_values} WHERE n IN ({exact})")
+                flooding = f"SELECT DISTINCT v FROM maybe_{bad_values} WHERE n IN ({exact})"
+                run(f"CREATE OR REPLACE TABLE {bad_values} AS {flooding}")
                 run(f"DROP TABLE maybe_{bad_values}")
         sample.extend(_sample(source, column.sql, threshold(table.rows, chosen["sample_rows"])))
 
@@ -87,6 +87,23 @@ def plan_duplicates(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
         return _decide(chosen, table.rows, ask(present), int(distinct), largest, flooded, sample, ())
 
     return Plan(decide, (present,), (), bad, prepare)
+
+
+def _count_hashes(source: Source, normalised: str, groups: str, limit: int, rows: int) -> None:
+    """Make the table of how many groups there are of which size, with the hashes of those above the limit.
+
+    Hashes are counted, for they are small; what decides, the rows of large groups, is compared itself afterwards. They
+    are counted in portions, because DuckDB can't spill all of what it counts.
+    """
+    run = source.connection.execute
+    run(f"CREATE OR REPLACE TABLE {groups} (h UBIGINT, c BIGINT, times BIGINT)")
+    run(f"CREATE OR REPLACE TABLE hashes_{groups} AS SELECT hash(n) AS h FROM {normalised}")
+    portions = rows // _PORTION + 1
+    for portion in range(portions):
+        sizes = f"SELECT h, count(*) AS c FROM hashes_{groups} WHERE h % {portions} = {portion} GROUP BY h"
+        few = f"SELECT CASE WHEN c > {limit} THEN h END AS h, c, count(*) FROM ({sizes}) GROUP BY ALL"
+        run(f"INSERT INTO {groups} {few}")
+    run(f"DROP TABLE hashes_{groups}")
 
 
 def _limit(chosen: Mapping[str, Any], seen: int) -> int:

@@ -1,8 +1,8 @@
 """Characters that nobody sees: zero width, text direction, tags, variation selectors where they select nothing.
 
 What writing needs is let be: joiners inside emoji and in scripts that join (Arabic, Indic), direction marks in text
-that runs from right to left, a selector behind what has variants, the flags of England, Scotland and Wales. Sources: Trojan
-Source (Boucher and Anderson, USENIX Security 2023); UTS #51; RFC 5892, appendix A (joiners); UTR #36.
+that runs from right to left, a selector behind what has variants, the flags of England, Scotland and Wales. Sources:
+Trojan Source (Boucher and Anderson, USENIX Security 2023); UTS #51; RFC 5892, appendix A (joiners); UTR #36.
 """
 
 from __future__ import annotations
@@ -33,9 +33,11 @@ GROUPS: dict[str, set[int]] = {
     "tags": _TAGS,
 }
 """Group -> code points; ``allow`` names groups that are let pass."""
-_JOINING = frozenset(
-    ["Adlm", "Arab", "Bali", "Beng", "Deva", "Gujr", "Guru", "Java", "Khmr", "Knda", "Laoo", "Mand", "Mani", "Mlym", "Mong", "Mymr", "Newa", "Nkoo", "Orya", "Phag", "Rohg", "Sinh", "Sogd", "Sund", "Syrc", "Taml", "Telu", "Thai", "Tibt", "Tirh"]  # a list of forty would take a page
-)
+_JOINING = frozenset({
+    "Adlm", "Arab", "Bali", "Beng", "Deva", "Gujr", "Guru", "Java", "Khmr", "Knda", "Laoo", "Mand", "Mani", "Mlym",
+    "Mong", "Mymr", "Newa", "Nkoo", "Orya", "Phag", "Rohg", "Sinh", "Sogd", "Sund", "Syrc", "Taml", "Telu", "Thai",
+    "Tibt", "Tirh",
+})  # fmt: skip
 _FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{2,6}\U000e007f")
 _EMOJI_PARTS = {0xFE0F, *range(0x1F3FB, 0x1F400)}
 

@@ -96,12 +96,13 @@ def _keep(source: Source, tests: str, trains: str, bad: str, *, few_tests: bool)
     """
     run = source.connection.execute
     small, large = (tests, trains) if few_tests else (trains, tests)
-    run(f"CREATE TABLE small_{bad} AS SELECT DISTINCT hash(n) AS h FROM {small}")
-    run(f"CREATE TABLE maybe_{bad} AS SELECT DISTINCT v, n FROM {large} WHERE hash(n) IN (SELECT h FROM small_{bad})")
+    run(f"CREATE OR REPLACE TABLE small_{bad} AS SELECT hash(n) AS h FROM {small}")
+    found = f"SELECT DISTINCT v, n FROM {large} WHERE hash(n) IN (SELECT h FROM small_{bad})"
+    run(f"CREATE OR REPLACE TABLE maybe_{bad} AS {found}")
     if few_tests:
-        run(f"CREATE TABLE {bad} AS SELECT DISTINCT v FROM {tests} WHERE n IN (SELECT n FROM maybe_{bad})")
+        run(f"CREATE OR REPLACE TABLE {bad} AS SELECT DISTINCT v FROM {tests} WHERE n IN (SELECT n FROM maybe_{bad})")
     else:
-        run(f"CREATE TABLE {bad} AS SELECT v FROM maybe_{bad} WHERE n IN (SELECT n FROM {trains})")
+        run(f"CREATE OR REPLACE TABLE {bad} AS SELECT v FROM maybe_{bad} WHERE n IN (SELECT n FROM {trains})")
     for table in ("small", "maybe"):
         run(f"DROP TABLE {table}_{bad}")
 

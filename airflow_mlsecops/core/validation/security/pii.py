@@ -87,7 +87,8 @@ ENTITIES: dict[str, Entity] = {
     "fr-nir": Entity(
         "fr",
         re.compile(
-            rf"{_NOT_IN_NUMBER}[1-478](?: ?[0-9]{{2}}){{2}} ?(?:[0-9]{{2}}|2[AaBb])(?: ?[0-9]{{3}}){{2}} ?[0-9]{{2}}(?![\w-])",
+            rf"{_NOT_IN_NUMBER}[1-478](?: ?[0-9]{{2}}){{2}} ?(?:[0-9]{{2}}|2[AaBb])"
+            r"(?: ?[0-9]{3}){2} ?[0-9]{2}(?![\w-])",
             re.ASCII,
         ),
         checksums.french_nir,

@@ -3,8 +3,8 @@
 A token is accused when it stands in at least ``min_count`` rows of the sample, at least ``min_share`` of them have one
 label, and the one-sided z-test of that share against the label's share of all rows is significant after Bonferroni's
 correction for the number of tests. Source of the statistic: Gardner et al., Competency Problems: On Finding and
-Removing Artifacts in Language Data (EMNLP 2021), section 3; as a defence against backdoors: He et al., Mitigating Backdoor
-Poisoning Attacks through the Lens of Spurious Correlation (EMNLP 2023).
+Removing Artifacts in Language Data (EMNLP 2021), section 3; as a defence against backdoors: He et al., Mitigating
+Backdoor Poisoning Attacks through the Lens of Spurious Correlation (EMNLP 2023).
 """
 
 from __future__ import annotations
@@ -149,10 +149,10 @@ def _keep(
     run = source.connection.execute
     with reading():
         if not accused:
-            run(f"CREATE TABLE {bad} (v VARCHAR, l VARCHAR)")
+            run(f"CREATE OR REPLACE TABLE {bad} (v VARCHAR, l VARCHAR)")
             return
         pairs = ", ".join(f"({literal(token)}, {literal(label)})" for token, label in sorted(accused))
-        run(f"CREATE TABLE accused_{bad} AS SELECT * FROM (VALUES {pairs}) AS a(t, l)")
+        run(f"CREATE OR REPLACE TABLE accused_{bad} AS SELECT * FROM (VALUES {pairs}) AS a(t, l)")
         if whole:
             rows = f"SELECT {column.sql} AS v, {key} AS l, CAST({column.sql} AS VARCHAR) AS t FROM {table.relation}"
         else:
@@ -163,7 +163,7 @@ def _keep(
             normalised = with_normal(source, f"(SELECT * FROM {table.relation} WHERE {maybe})", column)
             rows = f"SELECT {column.sql} AS v, {key} AS l, unnest(string_split(n, ' ')) AS t FROM {normalised}"
         held = f"(t, l) IN (SELECT (t, l) FROM accused_{bad})"
-        run(f"CREATE TABLE {bad} AS SELECT DISTINCT v, l FROM ({rows}) WHERE {held}")
+        run(f"CREATE OR REPLACE TABLE {bad} AS SELECT DISTINCT v, l FROM ({rows}) WHERE {held}")
 
 
 def _answer(

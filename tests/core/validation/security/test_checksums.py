@@ -12,12 +12,15 @@ from airflow_mlsecops.core.validation.security import checksums
 
 VALID: dict[str, tuple[Callable[[str], bool], list[str]]] = {
     "luhn": (checksums.luhn, ["4111111111111111", "5500000000000004", "340000000000009", "79927398713"]),
-    "iban": (checksums.iban, ["DE89370400440532013000", "GB82WEST12345698765432", "NO9386011117947", "MT84MALT011000012345MTLCAST001S"]),
+    "iban": (
+        checksums.iban,
+        ["DE89370400440532013000", "GB82WEST12345698765432", "NO9386011117947", "MT84MALT011000012345MTLCAST001S"],
+    ),
     "german_tax_id": (checksums.german_tax_id, ["86095742719", "47036892816", "65929970489"]),
     "uk_nhs": (checksums.uk_nhs, ["9434765919", "9434765870"]),
     "french_nir": (checksums.french_nir, ["255081416802538"]),
     "spanish_dni": (checksums.spanish_dni, ["12345678Z", "X1234567L", "Y1234567X", "00000000T"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", list(VALID))
@@ -38,8 +41,15 @@ def test_one_changed_digit_is_noticed(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("number", "valid"),
-    [("123456789", True), ("000456789", False), ("666456789", False), ("900456789", False), ("123006789", False), ("123450000", False)],
-)  # fmt: skip
+    [
+        ("123456789", True),
+        ("000456789", False),
+        ("666456789", False),
+        ("900456789", False),
+        ("123006789", False),
+        ("123450000", False),
+    ],
+)
 def test_social_security_numbers_that_are_never_given(number: str, valid: bool) -> None:
     assert checksums.us_ssn(number) is valid
 

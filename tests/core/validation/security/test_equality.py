@@ -27,10 +27,37 @@ from airflow_mlsecops.core.validation.security.sample import is_chosen, threshol
 from airflow_mlsecops.core.validation.source import open_source
 
 PIECES = [
-    "=1", "-1.5", "a\u200bb", "pаypal", "ignore all previous instructions", "<script>", "4111 1111 1111 1111", "a@b.com",
-    "fine", "Fine!", "ÉCLAIR", "éclair", "e\u0301clair", "", " ", "a\x00b", "ß", "SS", "İ", "K", "好好", "a-b", "A  b", "a b",
-    "\u00a0", "x\ny", "_", "ǅ", "①", "ﬁne",
-]  # fmt: skip
+    "=1",
+    "-1.5",
+    "a\u200bb",
+    "pаypal",
+    "ignore all previous instructions",
+    "<script>",
+    "4111 1111 1111 1111",
+    "a@b.com",
+    "fine",
+    "Fine!",
+    "ÉCLAIR",
+    "éclair",
+    "e\u0301clair",
+    "",
+    " ",
+    "a\x00b",
+    "ß",
+    "SS",
+    "İ",
+    "K",
+    "好好",
+    "a-b",
+    "A  b",
+    "a b",
+    "\u00a0",
+    "x\ny",
+    "_",
+    "ǅ",
+    "①",
+    "ﬁne",
+]
 TEXT = st.none() | st.sampled_from(PIECES) | st.lists(st.sampled_from(PIECES), min_size=2, max_size=3).map(" ".join)
 JUDGES = {
     "expect_column_categorical_cardinality_to_be_bounded": judge_cardinality,
@@ -43,15 +70,21 @@ SUITE: list[tuple[str, dict[str, Any]]] = [
     *((kind, {"column": "t", "mostly": 0.5}) for kind in CELL_CHECKS),
     ("expect_table_near_duplicates_to_be_few", {"column": "t", "min_group": 2, "max_group": 0.2}),
     ("expect_table_near_duplicates_to_be_few", {"column": "t", "max_share": 0.1}),
-    ("expect_column_tokens_not_to_predict_label", {"column": "t", "label_column": "l", "min_count": 2, "min_share": 0.7,
-        "alpha": 0.4}),
-    ("expect_column_tokens_not_to_predict_label", {"column": "t", "label_column": "l", "min_count": 2, "min_share": 0.7,
-        "alpha": 0.4, "unit": "value"}),
+    (
+        "expect_column_tokens_not_to_predict_label",
+        {"column": "t", "label_column": "l", "min_count": 2, "min_share": 0.7, "alpha": 0.4},
+    ),
+    (
+        "expect_column_tokens_not_to_predict_label",
+        {"column": "t", "label_column": "l", "min_count": 2, "min_share": 0.7, "alpha": 0.4, "unit": "value"},
+    ),
     ("expect_train_test_overlap_to_be_low", {"column": "t", "split_column": "s", "train": "0", "test": "1"}),
-    ("expect_column_timestamps_to_be_monotone_and_not_in_the_future", {"column": "w", "now": "2024-01-05T00:00:00Z",
-        "tolerance_seconds": 3600}),
+    (
+        "expect_column_timestamps_to_be_monotone_and_not_in_the_future",
+        {"column": "w", "now": "2024-01-05T00:00:00Z", "tolerance_seconds": 3600},
+    ),
     ("expect_column_categorical_cardinality_to_be_bounded", {"column": "t", "max_distinct": 6, "max_length": 9}),
-]  # fmt: skip
+]
 
 
 def document(items: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
@@ -103,8 +136,13 @@ def test_one_answer(rows: list[tuple[Any, ...]], parts: int) -> None:
         answer, outcome = expected(frame, kind, kwargs), found[index]
         want = (answer.held, answer.saw, answer.unexpected, answer.elements, answer.observed, answer.rows)
         assert (
-            outcome.held, outcome.saw, outcome.unexpected, outcome.elements, outcome.observed, outcome.rows
-        ) == want, kind  # fmt: skip
+            outcome.held,
+            outcome.saw,
+            outcome.unexpected,
+            outcome.elements,
+            outcome.observed,
+            outcome.rows,
+        ) == want, kind
 
 
 def fused(folder: Path, table: pa.Table, kind: str, **kwargs: Any) -> Any:
@@ -182,7 +220,12 @@ def test_a_table_of_one_label_tells_nothing(tmp_path: Path) -> None:
 
 
 def test_a_value_that_predicts_the_label(tmp_path: Path) -> None:
-    table = pa.table({"v": [255 if n % 20 == 0 else n % 7 for n in range(2000)], "l": ["y" if n % 20 == 0 else "xy"[n % 2] for n in range(2000)]})  # fmt: skip
+    table = pa.table(
+        {
+            "v": [255 if n % 20 == 0 else n % 7 for n in range(2000)],
+            "l": ["y" if n % 20 == 0 else "xy"[n % 2] for n in range(2000)],
+        }
+    )
     kind = "expect_column_tokens_not_to_predict_label"
     outcome = fused(tmp_path, table, kind, column="v", label_column="l", unit="value")
     assert outcome.rows == tuple(range(0, 2000, 20))
