@@ -24,7 +24,7 @@ from great_expectations.expectations.metrics.table_metric_provider import TableM
 from great_expectations.validator.metric_configuration import MetricConfiguration
 
 from airflow_mlsecops.core.canonical import canonical_json, strict_json
-from airflow_mlsecops.core.errors import DataError
+from airflow_mlsecops.core.errors import ConfigurationError, DataError
 from airflow_mlsecops.core.validation.plans import Answer
 from airflow_mlsecops.core.validation.security.arguments import ARGUMENTS, check_arguments
 from airflow_mlsecops.core.validation.security.cardinality import judge_cardinality
@@ -45,15 +45,14 @@ JUDGES: dict[str, Callable[[Any, Mapping[str, Any]], Answer]] = {
 _JUDGEMENT = "table.mlsecops_judgement"
 
 
-class CheckedArguments:
-    """Mixed in: arguments are refused by the same table as the fused engine reads."""
-
-    @pydantic.root_validator(skip_on_failure=True, allow_reuse=True)
-    def _check(cls, values: dict[str, Any]) -> dict[str, Any]:  # a validator is a class method
-        kind = getattr(cls, "kind", "")
-        if kind:
-            check_arguments(kind, {name: values.get(name) for name in ARGUMENTS[kind]})
-        return values
+def _checked(cls: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """Refuse arguments by the same table as the fused engine reads."""
+    if cls.kind:
+        try:
+            check_arguments(cls.kind, {name: values.get(name) for name in ARGUMENTS[cls.kind]})
+        except ConfigurationError as error:
+            raise ValueError(error.message) from error  # what pydantic collects
+    return values
 
 
 def cell_metric(kind: str) -> str:
@@ -94,10 +93,11 @@ def _broken(kind: str, keys: tuple[str, ...], given: Mapping[str, Any]) -> Calla
     return broken
 
 
-class CellExpectation(CheckedArguments, ColumnMapExpectation):
+class CellExpectation(ColumnMapExpectation):
     """A check of each value of a column; nulls aren't looked at."""
 
     kind: ClassVar[str] = ""
+    _check = pydantic.root_validator(pre=True, allow_reuse=True)(_checked)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -125,10 +125,11 @@ class _Judgement(TableMetricProvider):
         return JUDGES[metric_value_kwargs["kind"]](frame, kwargs)
 
 
-class TableExpectation(CheckedArguments, BatchExpectation):
+class TableExpectation(BatchExpectation):
     """A check of a table as a whole."""
 
     kind: ClassVar[str] = ""
+    _check = pydantic.root_validator(pre=True, allow_reuse=True)(_checked)
     domain_keys: ClassVar[tuple[str, ...]] = ("batch_id",)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -67,14 +67,18 @@ def plan_overlap(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
     in_train = "true" if split is None else f"CAST({split.sql} AS VARCHAR) = {literal(chosen['train'])}"
     bad = f"({column.sql} IN (SELECT v FROM {bad_values}) AND {in_test})"
     test, train = (count_where(f"{column.present} AND {each}") for each in (in_test, in_train))
-    found: dict[str, int] = {}
+    found: dict[str, Any] = {}
 
     def prepare(ask: Ask, source: Source) -> None:
         tests = trains = table.relation
         found["train"] = ask(train)
         if split is None:
             trains = scratch_name("other", kwargs["other"])
-            other = _read_other(kwargs)
+            try:
+                other = _read_other(kwargs)
+            except DataError as error:
+                found["trouble"] = error.message
+                return
             found["train"] = other.num_rows - other[column.name].null_count
             source.connection.register(trains, other)
         sides = [f"(SELECT {column.sql} AS v, n FROM {with_normal(source, each, column)} WHERE {where})"
@@ -83,6 +87,8 @@ def plan_overlap(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
             _keep(source, *sides, bad_values, few_tests=ask(test) <= found["train"])
 
     def decide(ask: Ask) -> Answer:
+        if "trouble" in found:
+            return Answer(False, trouble=found["trouble"])
         unexpected = ask(f"SELECT count(*) FROM {table.relation} WHERE {bad}")
         return _answer(chosen, table.rows, ask(test), unexpected, found["train"] > 0, ())
 
