@@ -54,6 +54,7 @@ def test_each_has_a_module_a_threat_and_arguments() -> None:
 @pytest.mark.parametrize("kind", sorted(THREATS))
 def test_the_class_has_exactly_these_arguments_and_an_example(kind: str) -> None:
     module = import_module(MODULES[kind])
+    found: Any
     (found,) = [each for _, each in inspect.getmembers(module, inspect.isclass) if getattr(each, "kind", "") == kind]
     assert found.expectation_type == kind
     own = set(found.__fields__) & set(ARGUMENTS[kind])
@@ -146,6 +147,7 @@ def test_findings_carry_the_technique_and_no_cell_value(
 ) -> None:
     texts = [SECRET if n % 2 else f"plain words {n}" for n in range(60)]
     table = pa.table({"t": texts, "l": [n % 2 for n in range(60)], "s": ["train", "train", "test"] * 20})
+    items: list[tuple[str, dict[str, Any]]]
     items = [(kind, {"column": "t"}) for kind in sorted(ARGUMENTS) if kind.startswith(NOT) and "homoglyph" not in kind
              and "invisible" not in kind]  # fmt: skip
     items += [
@@ -241,7 +243,7 @@ def test_a_selector_that_matches_nothing_fails_unless_it_is_relaxed_or_optional(
 
 # --- suites -----------------------------------------------------------------------------------------------------------
 
-CLEAN = {
+CLEAN: dict[str, dict[str, Any]] = {
     "text_security": {
         "text": ["Guten Tag", "你好，世界", "مرحبا بالعالم", "شما می\u200cخواهید", "👩🏽\u200d💻 ok"],
         "label": [*"abaab"],

@@ -84,7 +84,7 @@ def plan_overlap(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
         sides = [f"(SELECT {column.sql} AS v, n FROM {with_normal(source, each, column)} WHERE {where})"
                  for each, where in ((tests, in_test), (trains, in_train))]  # fmt: skip
         with reading():
-            _keep(source, *sides, bad_values, few_tests=ask(test) <= found["train"])
+            _keep(source, sides[0], sides[1], bad_values, few_tests=ask(test) <= found["train"])
 
     def decide(ask: Ask) -> Answer:
         if "trouble" in found:
