@@ -62,7 +62,8 @@ def run_fused(source: Source, document: Mapping[str, Any], *, max_rows: int) -> 
         item = document["expectations"][index]
         outcome = Outcome(index, item["type"], tuple(named_columns(item)), Severity(item["severity"]), **asdict(answer))
         # 5.
-        if plan.bad and outcome.unexpected:
+        outcome = replace(outcome, rows=outcome.rows[:max_rows])
+        if plan.bad and outcome.unexpected and not outcome.rows:
             outcome = replace(outcome, rows=row_numbers(source, plan.bad, min(max_rows, outcome.unexpected)))
         outcomes[index] = outcome
     return outcomes

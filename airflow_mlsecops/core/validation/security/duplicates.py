@@ -60,6 +60,7 @@ def plan_duplicates(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
     present = count_where(column.present)
     bad = f"({column.sql} IN (SELECT v FROM {bad_values}))"
     sample: list[str] = []
+    flooded = {"rows": 0}
 
     def prepare(ask: Ask, source: Source) -> None:
         limit = _limit(chosen, ask(present))
@@ -76,6 +77,7 @@ def plan_duplicates(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
                 exact = f"SELECT n FROM maybe_{bad_values} GROUP BY n HAVING count(*) > {limit}"
                 flooding = f"SELECT DISTINCT v FROM maybe_{bad_values} WHERE n IN ({exact})"
                 run(f"CREATE OR REPLACE TABLE {bad_values} AS {flooding}")
+                (flooded["rows"],) = first_row(source, f"SELECT count(*) FROM maybe_{bad_values} WHERE n IN ({exact})")
                 run(f"DROP TABLE maybe_{bad_values}")
         sample.extend(_sample(source, column.sql, threshold(table.rows, chosen["sample_rows"])))
 
@@ -83,8 +85,7 @@ def plan_duplicates(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
         distinct, largest = (
             ask(f"SELECT {each} FROM {groups}") for each in ("coalesce(sum(times), 0)", "coalesce(max(c), 0)")
         )
-        flooded = ask(f"SELECT count(*) FROM {table.relation} WHERE {bad}")
-        return _decide(chosen, table.rows, ask(present), int(distinct), largest, flooded, sample, ())
+        return _decide(chosen, table.rows, ask(present), int(distinct), largest, flooded["rows"], sample, ())
 
     return Plan(decide, (present,), (), bad, prepare)
 

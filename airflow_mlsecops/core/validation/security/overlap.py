@@ -89,7 +89,7 @@ def plan_overlap(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
     def decide(ask: Ask) -> Answer:
         if "trouble" in found:
             return Answer(False, trouble=found["trouble"])
-        unexpected = ask(f"SELECT count(*) FROM {table.relation} WHERE {bad}")
+        unexpected = int(ask(f"SELECT coalesce(sum(c), 0) FROM {bad_values}"))
         return _answer(chosen, table.rows, ask(test), unexpected, found["train"] > 0, ())
 
     return Plan(decide, (test, train), (), bad, prepare)
@@ -103,12 +103,13 @@ def _keep(source: Source, tests: str, trains: str, bad: str, *, few_tests: bool)
     run = source.connection.execute
     small, large = (tests, trains) if few_tests else (trains, tests)
     run(f"CREATE OR REPLACE TABLE small_{bad} AS SELECT hash(n) AS h FROM {small}")
-    found = f"SELECT DISTINCT v, n FROM {large} WHERE hash(n) IN (SELECT h FROM small_{bad})"
+    found = f"SELECT v, n, count(*) AS c FROM {large} WHERE hash(n) IN (SELECT h FROM small_{bad}) GROUP BY v, n"
     run(f"CREATE OR REPLACE TABLE maybe_{bad} AS {found}")
     if few_tests:
-        run(f"CREATE OR REPLACE TABLE {bad} AS SELECT DISTINCT v FROM {tests} WHERE n IN (SELECT n FROM maybe_{bad})")
+        sure = f"SELECT v, count(*) AS c FROM {tests} WHERE n IN (SELECT n FROM maybe_{bad}) GROUP BY v"
     else:
-        run(f"CREATE OR REPLACE TABLE {bad} AS SELECT v FROM maybe_{bad} WHERE n IN (SELECT n FROM {trains})")
+        sure = f"SELECT v, c FROM maybe_{bad} WHERE n IN (SELECT n FROM {trains})"
+    run(f"CREATE OR REPLACE TABLE {bad} AS {sure}")
     for table in ("small", "maybe"):
         run(f"DROP TABLE {table}_{bad}")
 
