@@ -68,12 +68,12 @@ def cell_plan(kwargs: Mapping[str, Any], table: Table, *, kind: str) -> Plan | N
         if not has_table(source, bad_values):  # else the same check was made already, with another ``mostly``
             decide = f"SELECT DISTINCT v FROM {found['rows']} WHERE {own}"
             map_values(source, bad_values, decide, lambda value: value if check.broken(value) else None)
-        found["numbers"] = f"SELECT list(r ORDER BY r) FROM {aside} WHERE {wrong}" if few else ""
+        found["aside"] = f"(SELECT r FROM {aside} WHERE {wrong})" if few else ""
 
     def decide(ask: Ask) -> Answer:
         some = ask(f"SELECT count(*) FROM {bad_values}")
         unexpected = ask(f"SELECT count(*) FROM {found['rows']} WHERE {wrong}") if some else 0
-        numbers = tuple(ask(found["numbers"])) if unexpected and found["numbers"] else ()
+        _, numbers = rows_of_table(ask, found["aside"]) if unexpected and found["aside"] else (0, ())
         return replace(mostly(ask("count(*)"), ask(present), unexpected, kwargs), rows=numbers)
 
     return Plan(decide, (present,), (), f"({column.sql} IN (SELECT v FROM {bad_values}))", prepare)

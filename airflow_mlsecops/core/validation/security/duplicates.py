@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlsecops.core.validation.plans import Answer, Ask, Plan, Table, count_where
 from airflow_mlsecops.core.validation.reading import reading
 from airflow_mlsecops.core.validation.security.frames import normal_forms
+from airflow_mlsecops.core.validation.security.hashes import hash_rows, numbered, read_rows
 from airflow_mlsecops.core.validation.security.near import largest_near_group
 from airflow_mlsecops.core.validation.security.normal import normal
-from airflow_mlsecops.core.validation.security.normal_sql import with_normal
 from airflow_mlsecops.core.validation.security.sample import chosen_sql, is_chosen, threshold
-from airflow_mlsecops.core.validation.security.values import arguments_of, first_row, scratch_name
+from airflow_mlsecops.core.validation.security.values import arguments_of, rows_of_table, scratch_name
 from airflow_mlsecops.core.validation.source import ROW, Source
 
 if TYPE_CHECKING:
@@ -60,37 +60,31 @@ def plan_duplicates(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
     present = count_where(column.present)
     bad = f"({column.sql} IN (SELECT v FROM {bad_values}))"
     sample: list[str] = []
-    flooded = {"rows": 0}
 
     def prepare(ask: Ask, source: Source) -> None:
-        limit = _limit(chosen, ask(present))
-        normalised = with_normal(source, table.relation, column)
-        run = source.connection.execute
+        limit, run = _limit(chosen, ask(present)), source.connection.execute
+        hashes = hash_rows(source, table, column)
         with reading():
-            _count_hashes(source, normalised, groups, limit, table.rows)
-            many = f"SELECT h FROM {groups} WHERE h IS NOT NULL"
-            if first_row(source, f"SELECT count(*) FROM ({many})") == (0,):
-                run(f"CREATE OR REPLACE TABLE {bad_values} (v VARCHAR)")
-            else:
-                maybe = f"SELECT {column.sql} AS v, n FROM {normalised} WHERE hash(n) IN ({many})"
-                run(f"CREATE OR REPLACE TABLE maybe_{bad_values} AS {maybe}")
-                exact = f"SELECT n FROM maybe_{bad_values} GROUP BY n HAVING count(*) > {limit}"
-                flooding = f"SELECT DISTINCT v FROM maybe_{bad_values} WHERE n IN ({exact})"
-                run(f"CREATE OR REPLACE TABLE {bad_values} AS {flooding}")
-                (flooded["rows"],) = first_row(source, f"SELECT count(*) FROM maybe_{bad_values} WHERE n IN ({exact})")
-                run(f"DROP TABLE maybe_{bad_values}")
+            _count_hashes(source, hashes, groups, limit, table.rows)
+        many = f"SELECT r FROM {hashes} WHERE h IN (SELECT h FROM {groups} WHERE h IS NOT NULL)"
+        read_rows(source, column, many, f"maybe_{bad_values}")
+        with reading():
+            exact = f"SELECT n FROM maybe_{bad_values} GROUP BY n HAVING count(*) > {limit}"
+            run(f"CREATE OR REPLACE TABLE {bad_values} AS SELECT r, v FROM maybe_{bad_values} WHERE n IN ({exact})")
+            run(f"DROP TABLE maybe_{bad_values}")
         sample.extend(_sample(source, column.sql, threshold(table.rows, chosen["sample_rows"])))
 
     def decide(ask: Ask) -> Answer:
         distinct, largest = (
             ask(f"SELECT {each} FROM {groups}") for each in ("coalesce(sum(times), 0)", "coalesce(max(c), 0)")
         )
-        return _decide(chosen, table.rows, ask(present), int(distinct), largest, flooded["rows"], sample, ())
+        flooded, rows = rows_of_table(ask, bad_values)
+        return _decide(chosen, table.rows, ask(present), int(distinct), largest, flooded, sample, rows)
 
     return Plan(decide, (present,), (), bad, prepare)
 
 
-def _count_hashes(source: Source, normalised: str, groups: str, limit: int, rows: int) -> None:
+def _count_hashes(source: Source, hashes: str, groups: str, limit: int, rows: int) -> None:
     """Make the table of how many groups there are of which size, with the hashes of those above the limit.
 
     Hashes are counted, for they are small; what decides, the rows of large groups, is compared itself afterwards. They
@@ -98,13 +92,11 @@ def _count_hashes(source: Source, normalised: str, groups: str, limit: int, rows
     """
     run = source.connection.execute
     run(f"CREATE OR REPLACE TABLE {groups} (h UBIGINT, c BIGINT, times BIGINT)")
-    run(f"CREATE OR REPLACE TABLE hashes_{groups} AS SELECT hash(n) AS h FROM {normalised}")
     portions = rows // _PORTION + 1
     for portion in range(portions):
-        sizes = f"SELECT h, count(*) AS c FROM hashes_{groups} WHERE h % {portions} = {portion} GROUP BY h"
+        sizes = f"SELECT h, count(*) AS c FROM {hashes} WHERE h % {portions} = {portion} GROUP BY h"
         few = f"SELECT CASE WHEN c > {limit} THEN h END AS h, c, count(*) FROM ({sizes}) GROUP BY ALL"
         run(f"INSERT INTO {groups} {few}")
-    run(f"DROP TABLE hashes_{groups}")
 
 
 def _limit(chosen: Mapping[str, Any], seen: int) -> int:
@@ -114,13 +106,11 @@ def _limit(chosen: Mapping[str, Any], seen: int) -> int:
 
 def _sample(source: Source, text: str, cut: int) -> list[str]:
     found: list[str] = []
-    before = 0
-    for scan, count in source.parts:
+    for scan, before in numbered(source):
         inside = f"{text} IS NOT NULL AND {chosen_sql(f'{ROW} + {before}', cut)}"
-        query = f"SELECT {text} FROM {scan} WHERE {inside} ORDER BY {ROW}"
         with reading():
-            found += [normal(row[0]) for row in source.connection.execute(query).fetchall()]
-        before += count
+            rows = source.connection.execute(f"SELECT {text} FROM {scan} WHERE {inside} ORDER BY {ROW}").fetchall()
+        found += [normal(row[0]) for row in rows]
     return found
 
 

@@ -18,9 +18,10 @@ from airflow_mlsecops.core.pinning.pin import pin
 from airflow_mlsecops.core.validation.plans import Answer, Ask, Plan, Table, count_where
 from airflow_mlsecops.core.validation.reading import reading
 from airflow_mlsecops.core.validation.security.frames import as_keys, normal_forms
+from airflow_mlsecops.core.validation.security.hashes import hash_rows, numbered, read_rows
 from airflow_mlsecops.core.validation.security.normal_sql import with_normal
-from airflow_mlsecops.core.validation.security.values import arguments_of, scratch_name
-from airflow_mlsecops.core.validation.source import Source, literal
+from airflow_mlsecops.core.validation.security.values import arguments_of, rows_of_table, scratch_name
+from airflow_mlsecops.core.validation.source import ROW, Column, Source, literal
 
 if TYPE_CHECKING:
     import pandas
@@ -70,48 +71,67 @@ def plan_overlap(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
     found: dict[str, Any] = {}
 
     def prepare(ask: Ask, source: Source) -> None:
-        tests = trains = table.relation
-        found["train"] = ask(train)
+        hashes = hash_rows(source, table, column)
         if split is None:
-            trains = scratch_name("other", kwargs["other"])
             try:
                 other = _read_other(kwargs)
             except DataError as error:
                 found["trouble"] = error.message
                 return
             found["train"] = other.num_rows - other[column.name].null_count
-            source.connection.register(trains, other)
-        sides = [f"(SELECT {column.sql} AS v, n FROM {with_normal(source, each, column)} WHERE {where})"
-                 for each, where in ((tests, in_test), (trains, in_train))]  # fmt: skip
-        with reading():
-            _keep(source, sides[0], sides[1], bad_values, few_tests=ask(test) <= found["train"])
+            _beside(source, column, hashes, other, bad_values)
+        else:
+            found["train"] = ask(train)
+            _within(source, column, hashes, (in_test, in_train), bad_values, few_tests=ask(test) <= found["train"])
 
     def decide(ask: Ask) -> Answer:
         if "trouble" in found:
             return Answer(False, trouble=found["trouble"])
-        unexpected = int(ask(f"SELECT coalesce(sum(c), 0) FROM {bad_values}"))
-        return _answer(chosen, table.rows, ask(test), unexpected, found["train"] > 0, ())
+        unexpected, rows = rows_of_table(ask, bad_values)
+        return _answer(chosen, table.rows, ask(test), unexpected, found["train"] > 0, rows)
 
     return Plan(decide, (test, train), (), bad, prepare)
 
 
-def _keep(source: Source, tests: str, trains: str, bad: str, *, few_tests: bool) -> None:
-    """Make the table of test values that are among the training ones.
+def _within(source: Source, column: Column, hashes: str, sides: tuple[str, str], bad: str, *, few_tests: bool) -> None:
+    """Make the table of test rows that are among the training rows of the same table.
 
-    The larger side is read once: hashes of the smaller one find the candidates in it, the forms themselves decide.
+    Hashes of the smaller side find the rows of the larger one that may match, and those the ones of the smaller.
     """
     run = source.connection.execute
-    small, large = (tests, trains) if few_tests else (trains, tests)
-    run(f"CREATE OR REPLACE TABLE small_{bad} AS SELECT hash(n) AS h FROM {small}")
-    found = f"SELECT v, n, count(*) AS c FROM {large} WHERE hash(n) IN (SELECT h FROM small_{bad}) GROUP BY v, n"
-    run(f"CREATE OR REPLACE TABLE maybe_{bad} AS {found}")
-    if few_tests:
-        sure = f"SELECT v, count(*) AS c FROM {tests} WHERE n IN (SELECT n FROM maybe_{bad}) GROUP BY v"
-    else:
-        sure = f"SELECT v, c FROM maybe_{bad} WHERE n IN (SELECT n FROM {trains})"
-    run(f"CREATE OR REPLACE TABLE {bad} AS {sure}")
-    for table in ("small", "maybe"):
-        run(f"DROP TABLE {table}_{bad}")
+    small, large = sides if few_tests else sides[::-1]
+    with reading():
+        run(f"CREATE OR REPLACE TABLE side_{bad} (r BIGINT)")
+        for scan, before in numbered(source):
+            those = f"SELECT {ROW} + {before} FROM {scan} WHERE {column.present} AND {small}"
+            run(f"INSERT INTO side_{bad} {those}")
+        in_side = f"r IN (SELECT r FROM side_{bad})"
+        run(f"CREATE OR REPLACE TABLE small_{bad} AS SELECT r, h FROM {hashes} WHERE {in_side}")
+        run(f"CREATE OR REPLACE TABLE large_{bad} AS SELECT r, h FROM {hashes} WHERE h IN (SELECT h FROM small_{bad})"
+            f" AND NOT {in_side}")  # fmt: skip
+    read_rows(source, column, f"SELECT r FROM large_{bad}", f"there_{bad}", large)
+    met = f"SELECT r FROM small_{bad} WHERE h IN (SELECT h FROM large_{bad})"
+    read_rows(source, column, met, f"here_{bad}", small)
+    tests, trains = (f"here_{bad}", f"there_{bad}") if few_tests else (f"there_{bad}", f"here_{bad}")
+    with reading():
+        run(f"CREATE OR REPLACE TABLE {bad} AS SELECT r, v FROM {tests} WHERE n IN (SELECT n FROM {trains})")
+        for each in ("side", "small", "large", "here", "there"):
+            run(f"DROP TABLE {each}_{bad}")
+
+
+def _beside(source: Source, column: Column, hashes: str, other: Any, bad: str) -> None:
+    """Make the table of rows that are among those of another data set."""
+    run = source.connection.execute
+    source.connection.register(f"other_{bad}", other)
+    forms = with_normal(source, f"other_{bad}", column)
+    with reading():
+        run(f"CREATE OR REPLACE TABLE train_{bad} AS SELECT DISTINCT n FROM {forms}")
+    met = f"SELECT r FROM {hashes} WHERE h IN (SELECT hash(n) FROM train_{bad})"
+    read_rows(source, column, met, f"here_{bad}")
+    with reading():
+        run(f"CREATE OR REPLACE TABLE {bad} AS SELECT r, v FROM here_{bad} WHERE n IN (SELECT n FROM train_{bad})")
+        for each in ("train", "here"):
+            run(f"DROP TABLE {each}_{bad}")
 
 
 def _read_other(kwargs: Mapping[str, Any]) -> Any:

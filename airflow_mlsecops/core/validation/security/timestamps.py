@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pandas
 
 DEFAULTS = {"monotone": True, "strictly": False, "tolerance_seconds": 0}
+_ROWS = 100_000
+"""How many row numbers of one part are kept."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -51,7 +53,7 @@ def judge_timestamps(frame: pandas.DataFrame, kwargs: Mapping[str, Any]) -> Answ
         if moment is None or late or early:
             rows.append(int(row))
         before = before if moment is None else moment
-    return _answer(now, len(frame), len(values), back, future, unread, tuple(rows))
+    return _answer(now, len(frame), len(values), back, future, unread, len(rows), tuple(rows))
 
 
 def plan_timestamps(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
@@ -66,7 +68,7 @@ def plan_timestamps(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
 
     def prepare(ask: Ask, source: Source) -> None:
         before, last, numbers = 0, None, []
-        found.update(seen=0, back=0, future=0)
+        found.update(seen=0, back=0, future=0, wrong=0)
         for scan, count in source.parts:
             moments = f"SELECT {ROW} AS r, epoch_us({column.sql}) AS t FROM {scan} WHERE {column.present}"
             first = "CAST(NULL AS BIGINT)" if last is None else str(last)
@@ -74,17 +76,18 @@ def plan_timestamps(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
             early = f"coalesce(t {sign} p, false)" if chosen["monotone"] else "false"
             late = f"t > {latest}"
             with reading():
-                counted = f"count(*), count(*) FILTER (WHERE {early}), count(*) FILTER (WHERE {late}), arg_max(t, r)"
-                seen, back, future, last_row = first_row(source, f"SELECT {counted} FROM ({steps})")
+                counted = f"count(*), count(*) FILTER (WHERE {early}), count(*) FILTER (WHERE {late}), count(*) FILTER (WHERE {early} OR {late}), arg_max(t, r)"
+                seen, back, future, either, last_row = first_row(source, f"SELECT {counted} FROM ({steps})")
                 if back or future:
-                    wrong = f"SELECT r FROM ({steps}) WHERE {early} OR {late} ORDER BY r"
+                    wrong = f"SELECT r FROM ({steps}) WHERE {early} OR {late} ORDER BY r LIMIT {_ROWS}"
                     numbers += [before + int(row[0]) for row in source.connection.execute(wrong).fetchall()]
             found.update(seen=found["seen"] + seen, back=found["back"] + back, future=found["future"] + future)
+            found["wrong"] += either
             before, last = before + count, last if last_row is None else last_row
         found["rows"] = tuple(numbers)
 
     def decide(ask: Ask) -> Answer:
-        return _answer(now, table.rows, found["seen"], found["back"], found["future"], 0, found["rows"])
+        return _answer(now, table.rows, found["seen"], found["back"], found["future"], 0, found["wrong"], found["rows"])
 
     return Plan(decide, prepare=prepare)
 
@@ -118,7 +121,7 @@ def _micros(moment: datetime) -> int:
 
 
 def _answer(
-    now: datetime, elements: int, seen: int, back: int, future: int, unread: int, rows: tuple[int, ...]
+    now: datetime, elements: int, seen: int, back: int, future: int, unread: int, wrong: int, rows: tuple[int, ...]
 ) -> Answer:
     observed = {"now": to_text(now), "back": back, "future": future, "unreadable": unread}
-    return Answer(not rows, seen, len(rows), observed, elements, rows)
+    return Answer(not wrong, seen, wrong, observed, elements, rows)

@@ -160,8 +160,12 @@ def _keep(
             words = {token for token, _ in accused}
             there = " OR ".join(f"contains(lower({column.sql}), {literal(word)})" for word in sorted(words))
             maybe = f"strlen({column.sql}) <> length({column.sql}) OR {there}" if len(words) <= _FEW else "true"
-            normalised = with_normal(source, f"(SELECT * FROM {table.relation} WHERE {maybe})", column)
-            rows = f"SELECT {column.sql} AS v, {key} AS l, unnest(string_split(n, ' ')) AS t FROM {normalised}"
+            kept = (
+                f"SELECT DISTINCT {column.sql}, {key} AS l FROM {table.relation} WHERE {column.present} AND ({maybe})"
+            )
+            run(f"CREATE OR REPLACE TABLE maybe_{bad} AS {kept}")
+            normalised = with_normal(source, f"maybe_{bad}", column)
+            rows = f"SELECT {column.sql} AS v, l, unnest(string_split(n, ' ')) AS t FROM {normalised}"
         held = f"(t, l) IN (SELECT (t, l) FROM accused_{bad})"
         run(f"CREATE OR REPLACE TABLE {bad} AS SELECT DISTINCT v, l FROM ({rows}) WHERE {held}")
 

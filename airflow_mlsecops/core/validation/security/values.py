@@ -11,10 +11,13 @@ from typing import Any
 
 from airflow_mlsecops.core.canonical import canonical_json
 from airflow_mlsecops.core.digest import sha256_bytes
+from airflow_mlsecops.core.validation.plans import Ask
 from airflow_mlsecops.core.validation.reading import reading
 from airflow_mlsecops.core.validation.source import Source
 
 _BATCH = 100_000
+_ROWS = 100_000
+"""How many row numbers are kept in memory, whatever their number."""
 
 
 def scratch_name(prefix: str, *parts: Any) -> str:
@@ -61,6 +64,12 @@ def first_row(source: Source, query: str) -> tuple[Any, ...]:
     """A query's only row; the result is read to its end, for DuckDB takes no other query before."""
     (row,) = source.connection.execute(query).fetchall()
     return tuple(row)
+
+
+def rows_of_table(ask: Ask, table: str) -> tuple[int, tuple[int, ...]]:
+    """How many rows a table of row numbers ``r`` has, and the first of them."""
+    first = f"SELECT r FROM {table} ORDER BY r LIMIT {_ROWS}"
+    return int(ask(f"SELECT count(*) FROM {table}")), tuple(ask(f"SELECT coalesce(list(r), []) FROM ({first})"))
 
 
 def has_table(source: Source, table: str) -> bool:
