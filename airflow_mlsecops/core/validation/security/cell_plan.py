@@ -27,6 +27,7 @@ from airflow_mlsecops.core.validation.security.values import (
     first_row,
     has_table,
     map_values,
+    rows_of_table,
     scratch_name,
 )
 from airflow_mlsecops.core.validation.source import ROW, Column, Source, literal

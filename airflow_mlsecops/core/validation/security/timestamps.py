@@ -76,8 +76,10 @@ def plan_timestamps(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
             early = f"coalesce(t {sign} p, false)" if chosen["monotone"] else "false"
             late = f"t > {latest}"
             with reading():
-                counted = f"count(*), count(*) FILTER (WHERE {early}), count(*) FILTER (WHERE {late}), count(*) FILTER (WHERE {early} OR {late}), arg_max(t, r)"
-                seen, back, future, either, last_row = first_row(source, f"SELECT {counted} FROM ({steps})")
+                counts = ", ".join(f"count(*) FILTER (WHERE {each})" for each in (early, late, f"{early} OR {late}"))
+                seen, back, future, either, last_row = first_row(
+                    source, f"SELECT count(*), {counts}, arg_max(t, r) FROM ({steps})"
+                )
                 if back or future:
                     wrong = f"SELECT r FROM ({steps}) WHERE {early} OR {late} ORDER BY r LIMIT {_ROWS}"
                     numbers += [before + int(row[0]) for row in source.connection.execute(wrong).fetchall()]
