@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import make_demo_data
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -280,3 +281,9 @@ def test_ready_suites_pass_clean_data_and_find_what_is_planted(name: str, engine
     assert {finding.where for finding in report.findings} == {column}
     listed = json.loads(report.blobs["unexpected_rows.json"])["expectations"]
     assert [each["rows"] for each in listed] == [[3]]
+
+
+def test_the_example_dags_data_pass(tmp_path: Path) -> None:
+    path = make_demo_data.write_clean(tmp_path / "clean.csv")
+    report = validate_data(pin(str(path)).artifact, path, suite=resolve_suite("tabular_security"))
+    assert report.verdict is Verdict.PASS, report.summary
