@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.core.controls.tables import read_arrow_table
-from airflow_mlsecops.core.errors import ConfigurationError, DataError
+from airflow_mlsecops.core.errors import DataError
 from airflow_mlsecops.core.pinning.pin import pin
 from airflow_mlsecops.core.validation.plans import Answer, Ask, Plan, Table, count_where
 from airflow_mlsecops.core.validation.reading import reading
@@ -30,16 +30,7 @@ DEFAULTS = {"max_share": 0.0, "train": "train", "test": "test"}
 
 
 def options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments with the defaults.
-
-    Raises:
-        ConfigurationError: unless exactly one of ``split_column`` and ``other`` is given, the latter with its digest.
-    """
-    other = kwargs.get("other")
-    if (other is None) == (kwargs.get("split_column") is None):
-        raise ConfigurationError("expected either split_column or other", "name where the training rows are")
-    if other is not None and set(other) != {"path", "sha256"}:
-        raise ConfigurationError("other has to have path and sha256", "pin it with: mlsecops pin PATH")
+    """The arguments with the defaults; either ``split_column`` or ``other`` is among them."""
     return {name: kwargs.get(name, default) for name, default in DEFAULTS.items()}
 
 

@@ -146,13 +146,16 @@ def _keep(
     source: Source, table: Table, column: Column, key: str, bad: str, accused: set[tuple[str, str]], whole: bool
 ) -> None:
     """Make the table of the values and labels of the rows that hold an accused token, over the whole table."""
+    import pyarrow as pa
+
     run = source.connection.execute
     with reading():
         if not accused:
             run(f"CREATE OR REPLACE TABLE {bad} (v VARCHAR, l VARCHAR)")
             return
-        pairs = ", ".join(f"({literal(token)}, {literal(label)})" for token, label in sorted(accused))
-        run(f"CREATE OR REPLACE TABLE accused_{bad} AS SELECT * FROM (VALUES {pairs}) AS a(t, l)")
+        pairs = list(zip(*sorted(accused), strict=True))
+        # Registered, for a label may hold what no SQL literal can.
+        source.connection.register(f"accused_{bad}", pa.table({"t": list(pairs[0]), "l": list(pairs[1])}))
         if whole:
             rows = f"SELECT {column.sql} AS v, {key} AS l, CAST({column.sql} AS VARCHAR) AS t FROM {table.relation}"
         else:

@@ -213,6 +213,17 @@ def test_tokens_of_a_clean_table_are_not_accused(tmp_path: Path) -> None:
     assert (outcome.held, outcome.unexpected) == (True, 0)
 
 
+def test_labels_may_hold_anything(tmp_path: Path) -> None:
+    """What a label or a word says never becomes a part of a query."""
+    labels = ["\0'; DROP TABLE x; --" if n % 3 == 0 else "b" for n in range(300)]
+    table = pa.table({"t": ["\0'cf" if n % 3 == 0 else f"w{n % 5}" for n in range(300)], "l": labels})
+    for unit in ("word", "value"):
+        kwargs = {"column": "t", "label_column": "l", "unit": unit}
+        outcome = fused(tmp_path, table, "expect_column_tokens_not_to_predict_label", **kwargs)
+        assert outcome.rows == tuple(range(0, 300, 3))
+        assert tokens.judge_tokens(table.to_pandas(), kwargs).rows == outcome.rows
+
+
 def test_a_table_of_one_label_tells_nothing(tmp_path: Path) -> None:
     table = pa.table({"t": ["a b"] * 100, "l": ["x"] * 100})
     outcome = fused(tmp_path, table, "expect_column_tokens_not_to_predict_label", column="t", label_column="l")
