@@ -41,13 +41,16 @@ def _run(args: argparse.Namespace) -> Answer:
     from airflow_mlsecops.core.export import Documents, collect, pin_of_release, write_export
     from airflow_mlsecops.core.loading import NotVerifiedError
     from airflow_mlsecops.core.pinning import pin
+    from airflow_mlsecops.core.policy.release_policy import policy_file
     from airflow_mlsecops.core.trust_sections import files_beside
 
     trust_path = needed(args, "trust")
+    policy, read_policy = policy_file(needed(args, "policy").removeprefix("file://"))
     documents = Documents(
         places.read_document(trust_path, "trust"),
-        places.read_document(needed(args, "policy"), "policy"),
+        policy,
         files_beside(Path(trust_path.removeprefix("file://"))),
+        read_policy,
     )
     store = places.open_evidence(needed(args, "store"))
     log = _log(args)

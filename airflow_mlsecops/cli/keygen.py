@@ -38,10 +38,11 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "--roles",
         metavar="ROLES",
         help=(
-            "what it may sign, with commas: control, control:NAME, provenance, sign, approve, gate, revoke, describe, "
-            "waiver, promote, alarm"
+            "what it may sign, with commas: control, control:NAME, provenance, sign, ask, approve, gate, revoke, "
+            "describe, waiver, promote, alarm"
         ),
     )
+    parser.add_argument("--person", metavar="ID", help="whose own key it is, by the id that requests name them")
 
 
 def _run(args: argparse.Namespace) -> Answer:
@@ -53,16 +54,20 @@ def _run(args: argparse.Namespace) -> Answer:
     roles = _roles(args.roles)
     if args.trust is not None and not roles:
         raise UsageError("--trust needs --roles: what may this key sign?", "e.g. --roles control,provenance,sign")
+    person = args.person if args.person is not None else ""
+    if args.person is not None and (not roles or not person.strip()):
+        raise UsageError("--person needs an id, and --roles", "e.g. --roles approve --person alice")
     targets = [private, public, *([Path(args.trust)] if args.trust is not None else [])]
     _check_free(targets)
     name = args.name if args.name is not None else private.stem
     passphrase = passphrase_of(args)
     pem, key = generate_key(passphrase.encode() if passphrase is not None else None)
     files = [_NewFile(private, pem, 0o600), _NewFile(public, key.pem.encode(), 0o644)]
-    document = trust_document(name, key, roles) if roles else ""
+    document = trust_document(name, key, roles, person=person) if roles else ""
     if args.trust is not None:
         files.append(_NewFile(Path(args.trust), document.encode(), 0o644))
     _create_all(files)
+    whose = {"person": person} if person else {}
     answer: dict[str, Any] = {
         "private_key": str(private),
         "public_key": str(public),
@@ -70,9 +75,9 @@ def _run(args: argparse.Namespace) -> Answer:
         "key_hint": key.hint,
         "encrypted": passphrase is not None,
         "trust_policy": args.trust,
-        "trust_entry": {"name": name, "public_key": key.pem, "roles": roles} if roles else None,
+        "trust_entry": {"name": name, "public_key": key.pem, "roles": roles, **whose} if roles else None,
     }
-    entry = trust_entry(name, key, roles).splitlines() if roles and args.trust is None else []
+    entry = trust_entry(name, key, roles, person).splitlines() if roles and args.trust is None else []
     return Answer(ExitCode.YES, answer, _lines(answer, entry))
 
 
@@ -153,14 +158,15 @@ COMMAND = Command(
     path=("keygen",),
     summary="make a signing key",
     usage="OUT.pem [--passphrase-env VAR | --passphrase-file FILE | --no-passphrase]\n"
-    "                       [--trust FILE] [--name NAME] [--roles ROLES]",
+    "                       [--trust FILE] [--name NAME] [--roles ROLES] [--person ID]",
     description=(
         "Make an ECDSA P-256 key pair: OUT.pem (readable by you alone) and OUT.pub. The private key is encrypted\n"
         "with a passphrase, which is asked for in the terminal unless an option says where it is. With --trust\n"
         "also write a trust policy; with --roles alone print the entry to paste into one. Existing files are\n"
         "never overwritten.\n\n"
         "One key that may do everything is one that can release anything: give 'approve' and 'gate' to other\n"
-        "keys than 'control' and 'sign' where you can."
+        "keys than 'control' and 'sign' where you can. A person's own key approves at the level 'signed': make it\n"
+        "with --roles approve --person ID, on the person's own machine."
     ),
     configure=_configure,
     run=_run,

@@ -12,6 +12,7 @@ from typing import Any
 from airflow_mlsecops import __version__
 from airflow_mlsecops.cli import (
     alarms,
+    approve,
     evidence_blob,
     evidence_list,
     evidence_show,
@@ -28,6 +29,7 @@ from airflow_mlsecops.cli import (
     pin,
     policy_explain,
     policy_test,
+    requests,
     revoke,
     verify,
     waive,
@@ -57,6 +59,8 @@ COMMANDS: tuple[Command, ...] = (
     history.HISTORY,
     history.CURRENT,
     alarms.COMMAND,
+    requests.COMMAND,
+    approve.COMMAND,
     oms_sign.COMMAND,
     oms_verify.COMMAND,
     export.COMMAND,

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from airflow_mlsecops.cli.arguments import UsageError
 
+PASSPHRASE_VARIABLE = "MLSECOPS_PASSPHRASE"  # noqa: S105 - the variable's name
 MAX_BYTES = 1023
 """What OpenSSL's PKCS#8 encryption takes."""
 _WAYS = "give --passphrase-env VAR, --passphrase-file FILE or --no-passphrase, or run it in a terminal"
@@ -66,6 +67,34 @@ def given_passphrase(args: argparse.Namespace) -> str | None:
     if args.passphrase_file is not None:
         return _checked(_from_file(args.passphrase_file), "the file that --passphrase-file names")
     return None
+
+
+def signing_passphrase(args: argparse.Namespace) -> str | None:
+    """The passphrase of ``--signer``: from an option, from MLSECOPS_PASSPHRASE, or asked for if its file needs one.
+
+    Raises:
+        UsageError: if an option names a place where there is none, or nothing was typed.
+    """
+    given = given_passphrase(args) or os.environ.get(PASSPHRASE_VARIABLE)
+    if given or sys.stdin is None or not sys.stdin.isatty() or not _is_encrypted(args.signer):
+        return given or None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            return _checked(getpass.getpass("Passphrase of your key: "), "the passphrase")
+    except (EOFError, getpass.GetPassWarning):
+        raise UsageError("no passphrase was given", _WAYS) from None
+
+
+def _is_encrypted(signer: str) -> bool:
+    scheme, separator, rest = signer.partition(":")
+    if separator and scheme != "file":
+        return False
+    try:
+        with Path(rest if separator else signer).open("rb") as stream:
+            return b"ENCRYPTED" in stream.read(4096)
+    except (OSError, ValueError):
+        return False  # whoever opens it to sign says what is wrong
 
 
 def _from_file(path: str) -> str:

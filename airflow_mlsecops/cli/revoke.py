@@ -11,10 +11,10 @@ from airflow_mlsecops.cli import places
 from airflow_mlsecops.cli.arguments import Command, UsageError, add_setting, needed
 from airflow_mlsecops.cli.exit_codes import ExitCode
 from airflow_mlsecops.cli.output import Answer, Line, Style, Styled
+from airflow_mlsecops.cli.passphrases import PASSPHRASE_VARIABLE
 from airflow_mlsecops.core.digest import parse_sha256
 from airflow_mlsecops.core.errors import StatementError
 
-PASSPHRASE_VARIABLE = "MLSECOPS_PASSPHRASE"  # noqa: S105 - the variable's name
 _CAUSES = ("superseded", "retired", "compromised", "untrusted")
 
 

@@ -10,7 +10,7 @@ from airflow_mlsecops.cli import places
 from airflow_mlsecops.cli.arguments import Command, UsageError, add_setting, needed
 from airflow_mlsecops.cli.exit_codes import ExitCode
 from airflow_mlsecops.cli.output import Answer, Line, Style, Styled
-from airflow_mlsecops.cli.revoke import PASSPHRASE_VARIABLE
+from airflow_mlsecops.cli.passphrases import PASSPHRASE_VARIABLE
 from airflow_mlsecops.core.artifact import Kind
 from airflow_mlsecops.core.errors import StatementError
 

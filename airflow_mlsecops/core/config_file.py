@@ -52,6 +52,14 @@ def only_keys(value: dict[str, Any], allowed: set[str], what: str, error_class: 
 
 
 class _StrictLoader(yaml.SafeLoader):
+    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
+        value = super().construct_scalar(node)
+        if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+            # It can't be written anywhere: no statement, report or log. JSON's escaped pairs are two in YAML.
+            problem = "half of a surrogate pair; write the character itself"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return value
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:

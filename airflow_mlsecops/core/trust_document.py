@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from airflow_mlsecops.core.log import LogTrust
 
 
-def trust_document(name: str, public: PublicKey, roles: Sequence[str], log: LogTrust | None = None) -> str:
+def trust_document(
+    name: str, public: PublicKey, roles: Sequence[str], log: LogTrust | None = None, person: str = ""
+) -> str:
     """A trust policy with one signer, as YAML.
 
     Args:
@@ -21,11 +23,12 @@ def trust_document(name: str, public: PublicKey, roles: Sequence[str], log: LogT
         public: its public key.
         roles: what it may sign; see :mod:`airflow_mlsecops.core.trust`.
         log: the evidence log that has to have everything; none by default.
+        person: whose own key it is; by default nobody's.
 
     Raises:
         TrustError: if a trust policy can't say that: no name, no role, or a role that doesn't exist.
     """
-    document = f"version: 1\nsigners:\n{trust_entry(name, public, roles)}"
+    document = f"version: 1\nsigners:\n{trust_entry(name, public, roles, person)}"
     if log is not None:
         document += f"log:\n  origin: {json.dumps(log.origin)}\n  keys:\n"
         document += "".join(f"    - |\n{_indented(key.pem, 6)}" for key in log.keys)
@@ -34,14 +37,15 @@ def trust_document(name: str, public: PublicKey, roles: Sequence[str], log: LogT
     return document
 
 
-def trust_entry(name: str, public: PublicKey, roles: Sequence[str]) -> str:
+def trust_entry(name: str, public: PublicKey, roles: Sequence[str], person: str = "") -> str:
     """One signer as it stands under ``signers:`` of a trust policy.
 
-    Names and roles are written as JSON strings, which are YAML too, so that none of them can be read as something else
-    (``yes``, ``a: b``, a line that begins another signer).
+    Names, roles and the person are written as JSON strings, which are YAML too, so that none of them can be read as
+    something else (``yes``, ``a: b``, a line that begins another signer).
     """
     pem = _indented(public.pem, 6)
-    return f"  - name: {json.dumps(name)}\n    roles: {json.dumps(list(roles))}\n    public_key: |\n{pem}"
+    whose = f"    person: {json.dumps(person)}\n" if person else ""
+    return f"  - name: {json.dumps(name)}\n    roles: {json.dumps(list(roles))}\n{whose}    public_key: |\n{pem}"
 
 
 def _indented(pem: str, by: int) -> str:

@@ -97,7 +97,7 @@ class Released:
         self.digests[what] = self.store.put(self.signers[by].sign(statement))
         return self.digests[what]
 
-    def run_pipeline(self, verdict: Verdict = Verdict.PASS) -> None:
+    def run_pipeline(self, verdict: Verdict = Verdict.PASS, policy: ReleasePolicy | None = None) -> None:
         """Check the data, train, sign, approve, release: whatever the gate then says is its own affair."""
         start = utcnow() - timedelta(minutes=10)
         pinned = pin(str(self.data))
@@ -118,7 +118,7 @@ class Released:
         signed = signature.build(model, signed_at=start + timedelta(minutes=2), evidence=[], run=RUN)
         self.put("signature", signed, "pipeline")
         self.approve(start + timedelta(minutes=3))
-        self.release(start + timedelta(minutes=4))
+        self.release(start + timedelta(minutes=4), policy)
 
     def control(self, subject: Artifact, control: str, verdict: Verdict, at: datetime, text: str = "looked") -> Sha256:
         findings = (Finding(f"{control}/rule", Severity.INFO, "a finding"),)
@@ -145,9 +145,9 @@ class Released:
         )
         return self.put("approval", statement, "people")
 
-    def release(self, at: datetime) -> bool:
+    def release(self, at: datetime, policy: ReleasePolicy | None = None) -> bool:
         """Let a gate decide as the release gate does, and put its summary."""
-        model, policy = self.model_artifact, ReleasePolicy.from_bytes(self.policy.read_bytes())
+        model, policy = self.model_artifact, policy or ReleasePolicy.from_bytes(self.policy.read_bytes())
         trust = TrustPolicy.from_bytes(self.trust.read_bytes())
         decision = evaluate(policy, gather(self.store, model.identity, trust, at), at)
         statement = vsa.build(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tarfile
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.log import EvidenceLog, LogTrust
 from airflow_mlsecops.core.log.entry import Entry
 from airflow_mlsecops.core.pinning import pin
+from airflow_mlsecops.core.policy import ReleasePolicy
 from airflow_mlsecops.core.predicates import revocation
+from airflow_mlsecops.core.report import Verdict
 from airflow_mlsecops.core.signing.file_key import FileKeySigner
 from airflow_mlsecops.core.statement import Statement
 from airflow_mlsecops.core.store import EvidenceStore, open_store
@@ -127,6 +130,60 @@ def test_a_digest_that_nobody_judged(run: Run, released: Released, archive: Path
     released.write_trust({"pipeline": ("sign",)})
     assert run("export", released.model_artifact.digest, *options).code == 1
     assert not archive.exists()
+
+
+def _scanned(world: Released) -> None:
+    """What the shipped policies ask for besides."""
+    world.control(world.model_artifact, "model-scan", Verdict.PASS, utcnow() - timedelta(minutes=20))
+
+
+def test_a_policy_that_extends_files_comes_along_whole(
+    run: Run, world: Released, archive: Path, tmp_path: Path
+) -> None:
+    (world.root / "base").mkdir()
+    (world.root / "base" / "common.yaml").write_text(world.policy.read_text() + "extends: deeper.yaml\n")
+    (world.root / "base" / "deeper.yaml").write_text("version: 1\nname: deeper\nextends: mlsecops:dev\n")
+    world.policy.write_text("version: 1\nname: ours\nextends: ./base/common.yaml\n")
+    _scanned(world)
+    world.run_pipeline(policy=ReleasePolicy.from_file(world.policy))
+    assert export(run, world, archive).code == 0
+
+    with tarfile.open(archive) as packed:
+        packed.extractall(tmp_path / "unpacked", filter="data")
+    unpacked = tmp_path / "unpacked"
+    there = {str(path.relative_to(unpacked)) for path in (unpacked / "policies").rglob("*.yaml")}
+    assert there == {
+        "policies/policy.yaml",
+        "policies/base/common.yaml",
+        "policies/base/deeper.yaml",
+        "policies/mlsecops/dev.yaml",
+    }
+    assert there <= {line.split("  ")[1] for line in (unpacked / "SHA256SUMS").read_text().splitlines()}
+    policy = ReleasePolicy.from_file(unpacked / "policies" / "policy.yaml")
+    assert policy.digest == ReleasePolicy.from_file(world.policy).digest
+    options = ["--evidence", archive, "--trust", world.trust, "--policy", unpacked / "policies" / "policy.yaml"]
+    assert run("verify", world.model, *options).code == 0
+    (unpacked / "policies" / "base" / "deeper.yaml").write_text("version: 1\nname: other\nextends: mlsecops:dev\n")
+    assert run("verify", world.model, *options).code == 1
+
+
+def test_a_policy_that_comes_with_the_package(run: Run, world: Released, archive: Path) -> None:
+    _scanned(world)
+    world.run_pipeline(policy=ReleasePolicy.from_file("mlsecops:dev"))
+    options = [*world.options, "--output", archive]
+    assert run("export", world.model, *options, "--policy", "mlsecops:dev").code == 0
+    with tarfile.open(archive) as packed:
+        assert "policy.yaml" in packed.getnames()
+        assert not any(name.startswith("policies/") for name in packed.getnames())
+    assert run("export", world.model, *options, "--policy", "mlsecops:nothing").code == 2
+
+
+def test_a_policy_whose_name_cannot_be_unpacked(run: Run, world: Released, archive: Path) -> None:
+    (world.root / "with a blank.yaml").write_text(world.policy.read_text())
+    world.policy.write_text("version: 1\nname: ours\nextends: with a blank.yaml\n")
+    world.run_pipeline(policy=ReleasePolicy.from_file(world.policy))
+    refused = export(run, world, archive)
+    assert (refused.code, "has no place in an export" in refused.err) == (2, True)
 
 
 def test_nothing_is_overwritten(run: Run, released: Released, archive: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from airflow_mlsecops.core.errors import StatementError
 from airflow_mlsecops.core.predicates import approval_request
+from airflow_mlsecops.core.predicates.approval import Assurance
 from airflow_mlsecops.core.statement import Statement
 from tests.support.evidence import NOW, approval_request_statement, approval_statement, artifact
 
@@ -17,7 +18,7 @@ PEOPLE = ["alice", "bob", "carol"]
 
 
 def test_what_is_written_is_read() -> None:
-    read = approval_request.parse(approval_request_statement(artifact(), PEOPLE, NOW, quorum=2, level="signed"))
+    read = approval_request.parse(approval_request_statement(artifact(), PEOPLE, NOW, quorum=2, level=Assurance.SIGNED))
 
     assert (read.quorum, read.level, read.approvers) == (2, "signed", ("alice", "bob", "carol"))
     assert (read.triggered_by, read.excluded) == ("dave", ("dave",))
@@ -35,7 +36,7 @@ def test_everybody_with_the_right_may_be_asked() -> None:
         ({"quorum": 0}, "quorum", 0, "quorum of 1 or more"),
         ({"quorum": 4}, "quorum", 4, "got 3"),
         ({"quorum": 3, "excluded": ("bob",)}, "quorum", 4, "who may answer"),
-        ({"level": "believed"}, "level", "believed", "recorded or signed"),
+        ({"valid_for": timedelta()}, "validForSeconds", 0, "a second up to"),
         ({"triggered_by": " "}, "triggeredBy", " ", "who triggered"),
         ({"expires_at": NOW}, "expiresAt", "2026-03-01T12:00:00.000000Z", "end after the start"),
     ],
@@ -47,6 +48,23 @@ def test_terms_that_cannot_be_met_are_refused(terms: dict[str, Any], field: str,
     good = json.loads(approval_request_statement(artifact(), PEOPLE, NOW).payload)
     good["predicate"][field] = value
     with pytest.raises(StatementError):
+        approval_request.parse(Statement.parse(json.dumps(good).encode()))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("level", "believed", "recorded or signed"),
+        ("quorum", True, "whole number"),
+        ("validForSeconds", 10**30, "no duration"),
+        ("validForSeconds", "1", "whole number"),
+        ("reasonRequired", "no", "true or false"),
+    ],
+)
+def test_fields_of_another_kind_are_refused(field: str, value: Any, words: str) -> None:
+    good = json.loads(approval_request_statement(artifact(), PEOPLE, NOW).payload)
+    good["predicate"][field] = value
+    with pytest.raises(StatementError, match=words):
         approval_request.parse(Statement.parse(json.dumps(good).encode()))
 
 

@@ -48,6 +48,22 @@ def test_a_policy_that_is_not_exactly_right_is_refused(case: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "data",
+    [
+        release_policy(name="half \ud800"),
+        release_policy(name="a pair \U0001f600"),  # which JSON escapes in two halves, and YAML takes for two
+        release_policy(groups={"\udfff": ["alice"]}),
+        release_policy({"evidence": "signature", "of": "model", "signed_by": ["\ud800"]}),
+        b'{version: 1, name: "\\udc80", require: [{evidence: signature, of: model}]}',
+    ],
+)
+def test_half_a_character_is_refused_where_it_stands(data: bytes) -> None:
+    with pytest.raises(PolicyError, match="half of a surrogate pair") as refused:
+        ReleasePolicy.from_bytes(data)
+    str(refused.value).encode()
+
+
+@pytest.mark.parametrize(
     "template",
     [
         "{{version: {0}}}",

@@ -331,10 +331,11 @@ def approval_request_statement(
         approvers=tuple(approvers),
         excluded=("dave",),
         quorum=1,
-        level="recorded",
+        level=approval.Assurance.RECORDED,
         triggered_by="dave",
         requested_at=requested_at,
         expires_at=requested_at + timedelta(days=1),
+        valid_for=timedelta(days=30),
     )
     return approval_request.build(subject, replace(asked, **terms), RUN)
 

@@ -12,6 +12,7 @@ from airflow_mlsecops.core.canonical import canonical_json
 from airflow_mlsecops.core.digest import sha256_bytes
 from airflow_mlsecops.core.errors import EvidenceNotFoundError, StatementError
 from airflow_mlsecops.core.export.commands import Certified, Signed
+from airflow_mlsecops.core.export.policies import with_extended
 from airflow_mlsecops.core.export.readme import readme
 from airflow_mlsecops.core.export.recording import RecordingBackend
 from airflow_mlsecops.core.loading import refuse
@@ -20,7 +21,6 @@ from airflow_mlsecops.core.log.entry import Entry
 from airflow_mlsecops.core.log.reader import LogReader
 from airflow_mlsecops.core.log.tiles import ROOT as LOG
 from airflow_mlsecops.core.pinning import Pin
-from airflow_mlsecops.core.policy import ReleasePolicy
 from airflow_mlsecops.core.predicates import SIGNATURE, TEST_RESULT
 from airflow_mlsecops.core.predicates import signature as signature_predicate
 from airflow_mlsecops.core.predicates.control_run import CONTROL_RUN
@@ -41,11 +41,13 @@ class Documents:
         trust: the trust policy.
         policy: the release policy.
         read: reads the files that the trust policy names by relative paths; without it, it may name none.
+        read_policy: reads the policies that the release policy extends; without it, it may extend shipped ones only.
     """
 
     trust: bytes
     policy: bytes
     read: Callable[[str], bytes] | None = None
+    read_policy: Callable[[str], bytes] | None = None
 
     def trust_policy(self) -> TrustPolicy:
         """The trust policy, read.
@@ -153,7 +155,7 @@ def collect(
     # 1.
     recorder = RecordingBackend(store.backend)
     store = EvidenceStore(recorder)
-    trust, policy = documents.trust_policy(), ReleasePolicy.from_bytes(documents.policy)
+    trust, (policy, policies) = documents.trust_policy(), with_extended(documents.policy, documents.read_policy)
     answer = verify_release(pinned.artifact, store, trust, policy, now)
     refuse(answer)
     # 2. and 3.
@@ -175,7 +177,7 @@ def collect(
     if log is not None:
         collector.files |= _proofs(LogReader(recorder, log), bundles)
     collector.files |= {key: data for key, data in recorder.read_back.items() if key.startswith((LOG, BUNDLES))}
-    collector.files |= {"trust.yaml": documents.trust, "policy.yaml": documents.policy}
+    collector.files |= {"trust.yaml": documents.trust, "policy.yaml": documents.policy, **policies}
     collector.files["artifact.json"] = canonical_json(_artifact(answer.artifact))
     files, missing = dict(collector.files), tuple(sorted(collector.missing))
     files["SHA256SUMS"] = _sums({name: sha256_bytes(data) for name, data in files.items()})

@@ -178,6 +178,7 @@ def _contents(missing: Sequence[str], files: Mapping[str, bytes]) -> str:
         "log/": "checkpoint and tiles of the transparency log",
         "model.sha256": "the model's files, as sha256sum reads them",
         "policy.yaml": "the release policy, byte by byte",
+        "policies/": "the same again with the files that it extends: its sha256 covers all of them",
         "proofs/": "that each bundle is in the transparency log",
         "trust.yaml": "the trust policy of those who made this file",
     }

@@ -81,10 +81,42 @@ class ReleasePolicy:
         Raises:
             PolicyError: if there is no readable one; see :meth:`from_bytes`.
         """
-        if str(path).startswith(SHIPPED):
-            return cls.from_bytes(_shipped(str(path)))
-        folder = Path(path).parent
-        return cls.from_bytes(_read(Path(path)), lambda name: _read(folder / name))
+        return cls.from_bytes(*policy_file(path))
+
+
+def policy_file(path: str | Path) -> tuple[bytes, ReadFile | None]:
+    """The bytes of the policy at a path, or of a shipped one; and what reads those that it extends.
+
+    Raises:
+        PolicyError: if there is none.
+    """
+    if str(path).startswith(SHIPPED):
+        return shipped(str(path)), None
+    folder = Path(path).parent
+    return _read(Path(path)), lambda name: _read(folder / name)
+
+
+def extended_by(data: bytes) -> list[str]:
+    """What a policy's file says that it extends.
+
+    Raises:
+        PolicyError: if it can't be read.
+    """
+    return _extended(load_mapping(data, "release policy", PolicyError))
+
+
+def shipped(name: str) -> bytes:
+    """The bytes of a shipped policy, such as ``mlsecops:production``.
+
+    Raises:
+        PolicyError: if there is none of that name.
+    """
+    word = name.removeprefix(SHIPPED)
+    if word not in DEFAULTS:
+        raise PolicyError(
+            f"no policy {brief(name)} is shipped", f"there are {', '.join(SHIPPED + x for x in DEFAULTS)}"
+        )
+    return (resources.files("airflow_mlsecops.core.policy") / "defaults" / f"{word}.yaml").read_bytes()
 
 
 def _compose(data: bytes, read: ReadFile | None, depth: int) -> ReleasePolicy:
@@ -154,7 +186,7 @@ def _parent(item: str, read: ReadFile | None, depth: int) -> ReleasePolicy:
     if depth == 0:
         raise PolicyError(f"policies extend each other more than {_MAX_DEPTH} deep", "look for a circle")
     if item.startswith(SHIPPED):
-        return _compose(_shipped(item), None, depth - 1)
+        return _compose(shipped(item), None, depth - 1)
     path = PurePosixPath(item)
     if path.is_absolute() or ".." in path.parts or "\\" in item or ":" in item or "\x00" in item:
         raise PolicyError(f"extends {brief(item)}, which is no relative path", "put the file beside this one")
@@ -187,15 +219,6 @@ def _valid_for(value: Mapping[str, Any], parents: list[ReleasePolicy], free: boo
             f"{VALID_FOR} is longer than what this policy extends allows", f"say why: 'without: {{{VALID_FOR}: …}}'"
         )
     return min([*limits, *([own] if own is not None else [])], default=None)
-
-
-def _shipped(name: str) -> bytes:
-    word = name.removeprefix(SHIPPED)
-    if word not in DEFAULTS:
-        raise PolicyError(
-            f"no policy {brief(name)} is shipped", f"there are {', '.join(SHIPPED + x for x in DEFAULTS)}"
-        )
-    return (resources.files("airflow_mlsecops.core.policy") / "defaults" / f"{word}.yaml").read_bytes()
 
 
 def _read(path: Path) -> bytes:

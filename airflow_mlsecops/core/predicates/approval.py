@@ -8,13 +8,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from airflow_mlsecops.core.artifact import Artifact
 from airflow_mlsecops.core.clock import from_text, to_text
 from airflow_mlsecops.core.digest import Sha256, parse_sha256
 from airflow_mlsecops.core.errors import StatementError
 from airflow_mlsecops.core.predicates.fields import digest_set, mapping, objects, text
 from airflow_mlsecops.core.predicates.types import APPROVAL
-from airflow_mlsecops.core.statement import Statement
+from airflow_mlsecops.core.statement import Statement, Subject
 
 
 class Decision(StrEnum):
@@ -50,7 +49,7 @@ class Approval:
 
 
 def build(
-    artifact: Artifact,
+    artifact: Subject,
     *,
     decision: Decision,
     approver: Mapping[str, str],
@@ -62,6 +61,7 @@ def build(
     decided_at: datetime,
     expires_at: datetime | None,
     run: Mapping[str, Any],
+    assurance: Assurance = Assurance.RECORDED,
 ) -> Statement:
     """The statement that a person approved or rejected ``artifact``.
 
@@ -69,14 +69,15 @@ def build(
         artifact: what was decided on.
         decision: what was said.
         approver: ``id`` and ``name`` as the identity source gives them.
-        identity_source: how the identity was established, e.g. ``airflow-auth-manager``.
+        identity_source: how the identity was established, ``airflow-auth-manager`` or ``own-key``.
         reason: the person's words.
-        request: digest of the request blob: what was on the screen.
+        request: digest of the bundle that asked, which says what was on the screen.
         evidence: digests of the bundles that the request showed.
         requested_at: when it was asked.
         decided_at: when it was answered.
         expires_at: until when the approval counts; ``None`` for no end.
-        run: which orchestrator's task recorded it.
+        run: which orchestrator's task recorded it; of a person's own signature, which one asked.
+        assurance: how sure the identity is; ``signed`` counts only with a key that the trust policy gives to a person.
     """
     return Statement.build(
         [artifact],
@@ -85,7 +86,7 @@ def build(
             "decision": decision.value,
             "approver": {"id": approver["id"], "name": approver["name"]},
             "identitySource": identity_source,
-            "assurance": Assurance.RECORDED.value,
+            "assurance": assurance.value,
             "reason": reason[:4000],
             "request": {"digest": {"sha256": request}},
             "evidence": [{"digest": {"sha256": digest}} for digest in sorted(evidence)],

@@ -1,25 +1,32 @@
 """People were asked to decide: ours, ``approval-request/v1``. An answer names the digest of the bundle that asked.
 
-It says what was on the screen and under which terms an answer counts, so that neither can be changed afterwards.
+It says what was on the screen and under which terms an answer counts, so that neither can be changed afterwards. Its
+subjects are the artifact and the store's requests (:data:`.topic.REQUESTS`), so that whoever is asked finds it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_mlsecops.core.artifact import Artifact
 from airflow_mlsecops.core.clock import from_text, to_text
 from airflow_mlsecops.core.digest import Sha256, parse_sha256
 from airflow_mlsecops.core.errors import StatementError
+from airflow_mlsecops.core.predicates.approval import Assurance
 from airflow_mlsecops.core.predicates.fields import mapping, objects, text
+from airflow_mlsecops.core.predicates.topic import REQUESTS, Topic
 from airflow_mlsecops.core.predicates.types import APPROVAL_REQUEST
 from airflow_mlsecops.core.statement import Statement
 
-LEVELS = ("recorded", "signed")
+EVERY_REQUEST = Topic(REQUESTS, "all")
+"""The subject under which all requests of a store lie."""
 MAX_LINE = 1000
+MAX_VALID_FOR = timedelta(days=36_500)
+"""A hundred years: what is longer has no end."""
+_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -43,10 +50,12 @@ class ApprovalRequest:
         approvers: ids of those who may answer; empty for everybody with the right to.
         excluded: ids and names of those who may not, because they triggered the run or signed the artifact.
         quorum: how many different people have to approve.
-        level: how sure each person's identity has to be: ``recorded`` or ``signed``.
+        level: how sure each person's identity has to be.
         triggered_by: who triggered the run that asks; nobody may answer a request that doesn't know.
         requested_at: when it was asked.
         expires_at: until when it may be answered.
+        valid_for: how long an approval counts once it is given; ``None`` for no end.
+        reason_required: whether an approval without a reason counts for nothing.
     """
 
     shown: tuple[Shown, ...]
@@ -55,10 +64,12 @@ class ApprovalRequest:
     approvers: tuple[str, ...]
     excluded: tuple[str, ...]
     quorum: int
-    level: str
+    level: Assurance
     triggered_by: str
     requested_at: datetime
     expires_at: datetime
+    valid_for: timedelta | None = None
+    reason_required: bool = True
 
 
 def build(artifact: Artifact, request: ApprovalRequest, run: Mapping[str, Any]) -> Statement:
@@ -74,7 +85,7 @@ def build(artifact: Artifact, request: ApprovalRequest, run: Mapping[str, Any]) 
     """
     _check_terms(request)
     return Statement.build(
-        [artifact],
+        [artifact, EVERY_REQUEST],
         APPROVAL_REQUEST.uri,
         {
             "shown": [
@@ -91,10 +102,12 @@ def build(artifact: Artifact, request: ApprovalRequest, run: Mapping[str, Any]) 
             "approvers": sorted(request.approvers),
             "excluded": sorted(request.excluded),
             "quorum": request.quorum,
-            "level": request.level,
+            "level": request.level.value,
             "triggeredBy": request.triggered_by,
             "requestedAt": to_text(request.requested_at),
             "expiresAt": to_text(request.expires_at),
+            **({"validForSeconds": request.valid_for // _SECOND} if request.valid_for is not None else {}),
+            "reasonRequired": request.reason_required,
             "run": dict(run),
         },
     )
@@ -109,9 +122,6 @@ def parse(statement: Statement) -> ApprovalRequest:
     if statement.predicate_type != APPROVAL_REQUEST.uri:
         raise StatementError(f"expected {APPROVAL_REQUEST.uri}, got {statement.predicate_type}")
     value = statement.predicate
-    quorum = value.get("quorum")
-    if not isinstance(quorum, int) or isinstance(quorum, bool):
-        raise StatementError(f"predicate field 'quorum': expected a whole number, got {type(quorum).__name__}")
     mapping(value, "run")
     request = ApprovalRequest(
         shown=tuple(_shown(item) for item in objects(value, "shown")),
@@ -119,11 +129,13 @@ def parse(statement: Statement) -> ApprovalRequest:
         changes=_texts(value, "changes"),
         approvers=_texts(value, "approvers"),
         excluded=_texts(value, "excluded"),
-        quorum=quorum,
-        level=text(value, "level"),
+        quorum=_whole(value, "quorum"),
+        level=_level(text(value, "level")),
         triggered_by=text(value, "triggeredBy"),
         requested_at=from_text(text(value, "requestedAt")),
         expires_at=from_text(text(value, "expiresAt")),
+        valid_for=_duration(_whole(value, "validForSeconds")) if "validForSeconds" in value else None,
+        reason_required=_truth(value, "reasonRequired"),
     )
     _check_terms(request)
     return request
@@ -132,8 +144,11 @@ def parse(statement: Statement) -> ApprovalRequest:
 def _check_terms(request: ApprovalRequest) -> None:
     if request.quorum < 1:
         raise StatementError(f"expected a quorum of 1 or more, got {request.quorum}", "nothing is approved by nobody")
-    if request.level not in LEVELS:
-        raise StatementError(f"expected a level of {' or '.join(LEVELS)}, got {request.level[:100]!r}")
+    if request.valid_for is not None and not _SECOND <= request.valid_for <= MAX_VALID_FOR:
+        raise StatementError(
+            f"expected approvals to count for a second up to {MAX_VALID_FOR.days} days, got {request.valid_for}",
+            "leave it out for no end",
+        )
     if not request.triggered_by.strip():
         raise StatementError("a request has to know who triggered its run", "nobody can be told apart from nobody")
     if request.expires_at <= request.requested_at:
@@ -144,6 +159,34 @@ def _check_terms(request: ApprovalRequest) -> None:
             f"expected {request.quorum} or more who may answer, got {len(able)}",
             "name more approvers, or have somebody else trigger the run",
         )
+
+
+def _level(name: str) -> Assurance:
+    try:
+        return Assurance(name)
+    except ValueError as error:
+        raise StatementError(f"expected a level of {' or '.join(Assurance)}, got {name[:100]!r}") from error
+
+
+def _whole(value: Mapping[str, Any], key: str) -> int:
+    found = value.get(key)
+    if not isinstance(found, int) or isinstance(found, bool):
+        raise StatementError(f"predicate field {key!r}: expected a whole number, got {type(found).__name__}")
+    return found
+
+
+def _truth(value: Mapping[str, Any], key: str) -> bool:
+    found = value.get(key)
+    if not isinstance(found, bool):
+        raise StatementError(f"predicate field {key!r}: expected true or false, got {type(found).__name__}")
+    return found
+
+
+def _duration(seconds: int) -> timedelta:
+    try:
+        return timedelta(seconds=seconds)
+    except OverflowError as error:
+        raise StatementError(f"predicate field 'validForSeconds': {seconds} is no duration") from error
 
 
 def _shown(item: Mapping[str, Any]) -> Shown:

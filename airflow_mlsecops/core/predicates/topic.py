@@ -1,4 +1,4 @@
-"""What statements can be about that has no bytes: a model's name, the alarms of a deployment."""
+"""What statements can be about that has no bytes: a model's name, the alarms and the requests of a deployment."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ MODEL_LINE = "model-line"
 """All releases of one model name."""
 ALARMS = "alarms"
 """All alarms in one evidence store."""
+REQUESTS = "approval-requests"
+"""All requests for approvals in one evidence store."""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,11 @@ class Member(NamedTuple):
     size: int
 
 
+def is_name(name: str) -> bool:
+    """Whether a file can have this name in an archive."""
+    return bool(_NAME.match(name))
+
+
 def tar_chunks(files: Mapping[str, bytes]) -> Iterator[bytes]:
     """The archive of ``files``, piece by piece.
 
@@ -95,7 +100,7 @@ _ADVICE = "take the file as `mlsecops export` wrote it; it may be damaged, or pa
 
 
 def _header(name: str, size: int) -> bytes:
-    if not _NAME.match(name) or not 0 <= size <= MAX_FILE_BYTES:
+    if not is_name(name) or not 0 <= size <= MAX_FILE_BYTES:
         raise StatementError(f"a file {name[:200]!r} of {size} bytes has no place in an export")
     info = tarfile.TarInfo(name)
     info.size, info.mode = size, 0o644
