@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 
 from airflow_mlsecops.core.errors import TrustError
+from airflow_mlsecops.core.trust_people import Person
 from tests.support.evidence import trust
 
 
 def test_people_are_read_with_roles_and_accounts() -> None:
     entries = [{"id": "alice", "roles": ["lead", "risk"], "accounts": {"fab": "3"}}, {"id": "bob"}]
     alice, bob = trust(sections={"people": entries}).people
-    assert (alice.id, alice.roles, alice.accounts) == ("alice", {"lead", "risk"}, {"fab": "3"})
-    assert (bob.id, bob.roles, bob.accounts) == ("bob", frozenset(), {})
+    assert alice == Person("alice", frozenset({"lead", "risk"}), {"fab": "3"})
+    assert bob == Person("bob")
     assert trust().people == ()
 
 

@@ -31,7 +31,8 @@ def test_the_configuration_says_which_auth_manager_it_is(path: str, kind: str, m
 def test_the_simple_auth_manager_lets_in_whom_we_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Against Airflow's own: the id that is assigned is the id that it compares."""
     monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "False")
-    accounts, manager = Accounts(PEOPLE, auth_manager()), SimpleAuthManager()
+    accounts = Accounts(PEOPLE, auth_manager())
+    manager = SimpleAuthManager()  # type: ignore[no-untyped-call]
     assigned = {accounts.user(person)["id"] for person in ("alice", "bob")}
     for name, allowed in (("alice", True), ("bob", True), ("mallory", False)):
         somebody = SimpleAuthManagerUser(username=name, role="user")
