@@ -1,7 +1,7 @@
 """Find an expectation suite: one that ships here, a file, a mapping or an object.
 
 >>> sorted(shipped_suites())
-['digits', 'tabular_basic']
+['digits', 'image_manifest_security', 'tabular_basic', 'tabular_security', 'text_security']
 >>> resolve_suite("digits")["name"]
 'digits'
 """

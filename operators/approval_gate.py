@@ -1,61 +1,78 @@
-"""A person decides, on Airflow's own human-in-the-loop machinery; the decision becomes a signed statement."""
+"""People decide, on Airflow's own human-in-the-loop pages or with their own keys; the gate counts signed statements."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
-from airflow.providers.standard.exceptions import HITLTimeoutError
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param
-from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
+from airflow.sdk.bases.notifier import BaseNotifier
+from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_mlsecops.core.approving.asking import Terms, asked_people
+from airflow_mlsecops.core.approving.tally import Standing, State
 from airflow_mlsecops.core.artifact import Artifact, Kind
-from airflow_mlsecops.core.canonical import canonical_json
-from airflow_mlsecops.core.clock import from_text, to_text, utcnow
-from airflow_mlsecops.core.policy import gather
-from airflow_mlsecops.core.predicates import approval
-from airflow_mlsecops.core.predicates.approval import Decision
+from airflow_mlsecops.core.clock import to_text, utcnow
+from airflow_mlsecops.core.predicates.approval import Assurance
+from airflow_mlsecops.hooks.accounts import Accounts, auth_manager
+from airflow_mlsecops.hooks.approvals import APPROVE, REJECT, Asked, ask, record, standing, take_up
 from airflow_mlsecops.hooks.mlsecops import DEFAULT_CONN_ID, MlsecopsHook
 from airflow_mlsecops.hooks.run_info import run_info
-from airflow_mlsecops.links import evidence_url
-from airflow_mlsecops.operators.approval_request import build_request
+from airflow_mlsecops.operators.approval_request import screen
 from airflow_mlsecops.operators.base import MlsecopsOperator, OnNo, check_choice, permanent_errors_fail
 
 if TYPE_CHECKING:
-    from airflow.sdk.execution_time.hitl import HITLUser
-
     from airflow_mlsecops.hooks.references import ArtifactLike
 
-APPROVE, REJECT = "Approve", "Reject"
-IDENTITY_SOURCE = "airflow-auth-manager"
+_GRACE = timedelta(minutes=10)
+"""After its end a request is Airflow's to end, if no triggerer runs that would."""
 
 
 class ApprovalGateOperator(MlsecopsOperator, HITLOperator):
-    """Shows the artifact's digest and the evidence so far, waits for a person, and signs what that person decided.
+    """Asks people about an artifact, waits without a worker slot until enough of them approved, and never passes else.
 
-    The answer comes through Airflow's Required Actions page or its REST API. While it waits, no worker slot is held. A
-    timeout fails the task: it never approves, and there is no default answer. Who triggered the run can't approve it.
+    What is asked is signed first, with its terms. Answers come through Airflow's Required Actions page or its REST API,
+    and are signed by the gate (level ``recorded``: Airflow says that it was this person); or straight into the evidence
+    store, signed by the person (``signed``, see ``mlsecops approve``). The gate counts the store's verified statements
+    and nothing else: not its own state, not XComs, not events. One rejection ends it. Time ends it, and never approves.
 
-    What is signed is that *Airflow says* it was this person (assurance ``recorded``): whoever can forge an answer in
-    Airflow can forge this one.
+    Nobody counts twice, and nobody counts who triggered the run, made or signed the artifact.
 
     Args:
         artifact: what is to be approved.
-        approvers: ids of those who may answer, as the auth manager knows them: with the simple one the name, with FAB
-            the number, with Keycloak the user id. If left out, everybody with the right to.
-        valid_for: how long the approval counts; no end if left out.
-        response_timeout: how long to wait for an answer.
+        approvers: ids of those who are asked, as the trust policy's ``people`` or the auth manager knows them.
+        approver_roles: also everybody with one of these roles under ``people`` in the trust policy. Without either,
+            everybody with the right to answer.
+        quorum: how many different people have to approve.
+        level: ``recorded``, or ``signed`` if only people's own signatures count.
+        subject: the question.
+        policy: a release policy; what it asks for and isn't there is shown.
+        model_name: the name under which versions are promoted, for what changed; the artifact's name if left out.
+        stage: the stage whose newest version it is compared with.
+        valid_for: how long an approval counts; no end if left out.
+        response_timeout: how long the request is open.
+        require_reason: whether an approval without a reason is refused.
+        escalate_after: when to call ``escalation_notifiers``, counted from when it was asked.
+        escalation_notifiers: Airflow notifiers; ``notifiers`` are called at once.
         on_reject: ``fail`` or ``skip``.
-        require_reason: whether an answer without a reason is refused.
+        poke_interval: seconds between two looks into the store.
 
     Example::
 
-        ApprovalGateOperator(task_id="approve", artifact=sign.output, approvers=["alice", "bob"])
+        ApprovalGateOperator(task_id="approve", artifact=sign.output, approvers=["alice", "bob", "carol"], quorum=2)
     """
 
-    template_fields: Sequence[str] = (*MlsecopsOperator.template_fields, "subject", "approvers")
+    template_fields: Sequence[str] = (
+        *MlsecopsOperator.template_fields,
+        "subject",
+        "approvers",
+        "approver_roles",
+        "policy",
+        "model_name",
+        "stage",
+    )
     default_kind: ClassVar[Kind] = Kind.MODEL
     ui_color = "#fef7e0"
 
@@ -64,23 +81,35 @@ class ApprovalGateOperator(MlsecopsOperator, HITLOperator):
         *,
         artifact: ArtifactLike,
         approvers: Sequence[str] | None = None,
+        approver_roles: Sequence[str] = (),
+        quorum: int = 1,
+        level: Literal["recorded", "signed"] | Assurance = Assurance.RECORDED,
         subject: str = "",
+        policy: str = "",
+        model_name: str = "",
+        stage: str = "production",
         valid_for: timedelta | None = None,
+        response_timeout: timedelta = timedelta(days=7),
+        require_reason: bool = True,
+        escalate_after: timedelta | None = None,
+        escalation_notifiers: Sequence[BaseNotifier] | BaseNotifier = (),
         on_reject: OnNo = "fail",
-        require_reason: bool = False,
+        poke_interval: float = 30.0,
         artifact_name: str = "",
         artifact_kind: Kind | str | None = None,
         mlsecops_conn_id: str = DEFAULT_CONN_ID,
         **kwargs: Any,
     ) -> None:
-        for name in ("defaults", "options", "multiple", "body", "assigned_users"):
-            if name in kwargs:
-                raise ValueError(f"{name} can't be set: this gate asks one question, and a timeout never approves")
+        check_choice("on_reject", on_reject, ("fail", "skip"))
+        check_choice("level", level, tuple(Assurance))
+        _check_question(kwargs, approvers, approver_roles)
+        if quorum < 1 or response_timeout <= timedelta() or poke_interval <= 0:
+            raise ValueError("quorum, response_timeout and poke_interval: expected more than nothing")
+        notifiers = [escalation_notifiers] if isinstance(escalation_notifiers, BaseNotifier) else escalation_notifiers
+        if (escalate_after is None) != (not notifiers):
+            raise ValueError("escalate_after and escalation_notifiers: expected both, or neither")
         # Airflow hands the Dag's own params in here; they don't belong on the form, and nobody may add a question.
         kwargs.pop("params", None)
-        check_choice("on_reject", on_reject, ("fail", "skip"))
-        if isinstance(approvers, str) or (approvers is not None and not approvers):
-            raise ValueError("approvers: expected a list of names, or nothing for everybody with the right")
         reason = Param(None, type=["null", "string"], format="multiline", title="Reason", maxLength=4000)
         super().__init__(
             artifact=artifact,
@@ -90,117 +119,177 @@ class ApprovalGateOperator(MlsecopsOperator, HITLOperator):
             subject=subject or "Approve this model for release?",
             options=[APPROVE, REJECT],
             params={"reason": reason},
+            response_timeout=response_timeout,
             **kwargs,
         )
         self.approvers = list(approvers) if approvers is not None else None
+        self.approver_roles = list(approver_roles)
+        self.quorum = quorum
+        self.level = Assurance(level).value
+        self.policy = policy
+        self.model_name = model_name
+        self.stage = stage
         self.valid_for = valid_for
-        self.on_reject = on_reject
         self.require_reason = require_reason
+        self.escalate_after = escalate_after
+        self.escalation_notifiers = list(notifiers)
+        self.on_reject = on_reject
+        self.poke_interval = poke_interval
 
     def work(self, hook: MlsecopsHook, context: Any) -> dict[str, Any]:
-        """Ask: hash again, collect the evidence, keep the request as a blob, and park until somebody answers."""
+        """Ask, or take the request up again that is still open; then count, and wait if it isn't decided.
+
+        1. Hash again, and read the evidence: what people are asked about is what lies there now.
+        2. Find this task's open request about these bytes, or sign a new one.
+        3. Show it, tell the notifiers, and wait; or end, if its answers are in the store already.
+        """
+        # 1.
         artifact = self.unchanged(hook, self.resolve(hook))
-        now, run = utcnow(), run_info(context)
-        dossier = gather(hook.store, artifact.identity, hook.trust, now)
-        request = build_request(
-            artifact, dossier, requested_at=now, run=run, link=evidence_url(run["dag_id"], artifact.digest)
+        # 2.
+        terms = self._terms(hook)
+        asked, dossier = ask(
+            hook,
+            artifact,
+            terms,
+            run_info(context),
+            model_name=self.model_name or artifact.name,
+            stage=self.stage,
+            policy=self.policy,
         )
-        blob = hook.store.put_blob(canonical_json(request.document))
-        self.body = request.body
-        self.assigned_users = self._assigned()
-        self.log.info(
-            "Asking %s about %s; request sha256:%s", self.approvers or "everybody with the right", artifact, blob
-        )
-        asked = {
-            "artifact": artifact.to_dict(),
-            "request": blob,
-            "evidence": list(request.evidence),
-            "requested_at": to_text(now),
-        }
-        try:
-            HITLOperator.execute(self, context)
-        except TaskAwaitingInput as waiting:
-            raise TaskAwaitingInput(
-                method_name="execute_complete", kwargs={"asked": asked}, timeout=waiting.timeout
-            ) from None
-        raise AirflowFailException("Airflow didn't wait for an answer")
+        told = ", ".join(asked.request.approvers) or "everybody with the right"
+        self.log.info("Asking %s about %s; request: evidence sha256:%s", told, artifact, asked.digest)
+        # 3.
+        run = run_info(context)
+        self.body = screen(artifact, asked.request, asked.digest, dossier, dag_id=run["dag_id"], run_id=run["run_id"])
+        return self._go_on(context, hook, asked, escalated=False, show=True, tell=self.notifiers)
 
     def execute_complete(
         self, context: Any, event: dict[str, Any], asked: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Go on with the answer: check who gave it, sign it, then end."""
-        try:
-            answer = HITLOperator.execute_complete(self, context, event)
-        except HITLTimeoutError as error:
-            raise AirflowFailException("nobody answered in time; a timeout never approves") from error
+        """Somebody answered, or there is something to look at: sign the answer, count, end or wait on."""
+        kept = asked or {}
         with permanent_errors_fail():
-            return self._decide(MlsecopsHook(self.mlsecops_conn_id), context, dict(answer), asked or {})
+            hook, run = MlsecopsHook(self.mlsecops_conn_id), run_info(context)
+            artifact = Artifact.from_dict(kept.get("artifact", {}))
+            self.pinned_digest = artifact.digest
+            again = take_up(hook, artifact, str(kept.get("request")), run)
+            if "chosen_options" in event:
+                refused = record(hook, again, event, run, self._accounts(hook))
+                if refused:
+                    self.log.warning("An answer doesn't count: %s", refused)
+            # After an answer the question is asked again, for the next one.
+            show = "chosen_options" in event
+            return self._go_on(context, hook, again, escalated=bool(kept.get("escalated")), show=show)
 
-    def _decide(
-        self, hook: MlsecopsHook, context: Any, answer: dict[str, Any], asked: dict[str, Any]
+    def _go_on(
+        self,
+        context: Any,
+        hook: MlsecopsHook,
+        asked: Asked,
+        *,
+        escalated: bool,
+        show: bool,
+        tell: Sequence[BaseNotifier] = (),
     ) -> dict[str, Any]:
-        artifact, run = Artifact.from_dict(asked.get("artifact", {})), run_info(context)
-        self.pinned_digest = artifact.digest
-        who, reason = self._approver(answer, run), str((answer.get("params_input") or {}).get("reason") or "").strip()
-        chosen = answer["chosen_options"]
-        if chosen not in ([APPROVE], [REJECT]):
-            raise AirflowFailException(f"the answer {chosen!r} is neither {APPROVE} nor {REJECT}")
-        decision = Decision.APPROVED if chosen == [APPROVE] else Decision.REJECTED
-        if self.require_reason and not reason:
+        """End, if the request is decided; otherwise show it, escalate if it is time, and wait."""
+        said, seen = standing(hook, asked)
+        for ignored in said.uncounted:
+            self.log.info("  not counted: %s", ignored)
+        if said.state is State.WAITING:
+            self.log.info("Waiting for %d more until %s", said.needed, to_text(asked.request.expires_at))
+            if show:
+                self._show(hook, context, asked)
+            self._tell(tell, context, asked, said)
+            self._wait(context, asked, said, seen, escalated=escalated)
+        if said.state is State.EXPIRED:
             raise AirflowFailException(
-                f"{who['name']} gave no reason, and this gate asks for one; clear the task to ask again"
+                f"not enough people answered until {to_text(asked.request.expires_at)}; a timeout never approves"
             )
-        decided_at: datetime = answer["responded_at"]
-        statement = approval.build(
-            artifact,
-            decision=decision,
-            approver=who,
-            identity_source=IDENTITY_SOURCE,
-            reason=reason,
-            request=str(asked["request"]),
-            evidence=list(asked["evidence"]),
-            requested_at=from_text(asked["requested_at"]),
-            decided_at=decided_at,
-            expires_at=decided_at + self.valid_for if self.valid_for else None,
-            run=run,
-        )
-        digest = hook.put(statement)
-        self.log.info("%s %s %s: %s", who["name"], decision, artifact, reason or "(no reason given)")
-        self.log.info("Approval statement: evidence sha256:%s", digest)
+        answers = said.rejections or said.counted
+        for answer in answers:
+            self.log.info("%s %s: %s", answer.said.approver, answer.said.decision, answer.said.reason or "(no reason)")
+        names = ", ".join(answer.said.approver for answer in answers)
         reference = {
-            "artifact": artifact.to_dict(),
-            "decision": decision.value,
-            "approver": who["name"],
-            "evidence": digest,
+            "artifact": asked.artifact.to_dict(),
+            "decision": answers[0].said.decision.value,
+            "approver": names,
+            "approvals": len(said.counted),
+            "request": asked.digest,
+            "evidence": answers[0].item.digest,
         }
-        said_no = (
-            "" if decision is Decision.APPROVED else f"{who['name']} rejected {artifact}: {reason or 'no reason given'}"
-        )
+        reason = said.rejections[0].said.reason if said.rejections else ""
+        said_no = f"{names} rejected {asked.artifact}: {reason or 'no reason given'}" if said.rejections else ""
         return self.end(context, reference, said_no=said_no, on_no=self.on_reject)
 
-    def _approver(self, answer: dict[str, Any], run: dict[str, Any]) -> dict[str, str]:
-        """Who answered, if that person may.
+    def _wait(self, context: Any, asked: Asked, said: Standing, seen: str, *, escalated: bool) -> NoReturn:
+        from airflow_mlsecops.triggers.approval import ApprovalTrigger
 
-        1. There is a person: a timeout or a default has none.
-        2. The person is one of the approvers. Airflow checks this too, but not against a changed assignment.
-        3. The person isn't the one who triggered the run; if nobody knows who that was, nobody may approve.
-        """
-        user = answer.get("responded_by_user") or {}
-        identity = {"id": str(user.get("id") or ""), "name": str(user.get("name") or "")}
-        # 1.
-        if not identity["name"] or not identity["id"]:
-            raise AirflowFailException("the answer came from nobody; only a person can approve")
-        # 2.
-        if self.approvers is not None and not {identity["id"], identity["name"]} & set(self.approvers):
-            raise AirflowFailException(f"{identity['name']} is not one of the approvers {self.approvers}")
-        # 3.
-        if not run["triggered_by"]:
-            raise AirflowFailException("nobody knows who triggered this run, so nobody can be told apart from them")
-        if run["triggered_by"] in identity.values():
-            raise AirflowFailException(f"{identity['name']} triggered this run and can't approve it too")
-        return identity
+        now, request = utcnow(), asked.request
+        due = request.requested_at + self.escalate_after if self.escalate_after and not escalated else None
+        if due is not None and now >= due:
+            self.log.warning("Still waiting: telling %d notifier(s)", len(self.escalation_notifiers))
+            self._tell(self.escalation_notifiers, context, asked, said)
+            due, escalated = None, True
+        self.defer(
+            trigger=ApprovalTrigger(
+                subject=asked.artifact.digest,
+                seen=seen,
+                mlsecops_conn_id=self.mlsecops_conn_id,
+                poke_interval=self.poke_interval,
+                escalate_at=to_text(due) if due else "",
+                expires_at=to_text(request.expires_at),
+                ti_id=str(context["ti"].id),
+            ),
+            method_name="execute_complete",
+            kwargs={
+                "asked": {"artifact": asked.artifact.to_dict(), "request": asked.digest, "escalated": escalated},
+            },
+            timeout=max(request.expires_at - now, timedelta()) + _GRACE,
+        )
+        raise AssertionError("a deferred task doesn't go on here")
 
-    def _assigned(self) -> list[HITLUser] | None:
-        if self.approvers is None:
-            return None
-        return [{"id": str(name), "name": str(name)} for name in self.approvers]
+    def _show(self, hook: MlsecopsHook, context: Any, asked: Asked) -> None:
+        """Put the question where people find it; an answer that was given already goes, it is in the store."""
+        from airflow.sdk.execution_time.hitl import upsert_hitl_detail
+
+        accounts = self._accounts(hook)
+        self.assigned_users = [accounts.user(person) for person in asked.request.able] or None
+        upsert_hitl_detail(
+            ti_id=context["ti"].id,
+            options=self.options,
+            subject=self.subject,
+            body=self.body,
+            params=self.serialized_params,
+            assigned_users=self.assigned_users,
+        )
+
+    def _tell(self, notifiers: Sequence[BaseNotifier], context: Any, asked: Asked, said: Standing) -> None:
+        """Call notifiers; whatever goes wrong there decides nothing."""
+        told = {"request": asked.digest, "needed": said.needed, "artifact": asked.artifact.to_dict()}
+        for notifier in notifiers:
+            try:
+                notifier({**context, "approval": told})
+            except Exception:
+                self.log.exception("%s wasn't told", type(notifier).__name__)
+
+    def _terms(self, hook: MlsecopsHook) -> Terms:
+        return Terms(
+            approvers=asked_people(map(str, self.approvers or ()), self.approver_roles, hook.trust.people),
+            quorum=self.quorum,
+            level=Assurance(self.level),
+            open_for=self.response_timeout or timedelta(days=7),
+            valid_for=self.valid_for,
+            reason_required=self.require_reason,
+        )
+
+    def _accounts(self, hook: MlsecopsHook) -> Accounts:
+        return Accounts(hook.trust.people, auth_manager())
+
+
+def _check_question(kwargs: Any, approvers: Any, approver_roles: Any) -> None:
+    """Refuse what would make another question of it."""
+    for name in ("defaults", "options", "multiple", "body", "assigned_users"):
+        if name in kwargs:
+            raise ValueError(f"{name} can't be set: this gate asks one question, and a timeout never approves")
+    if isinstance(approvers, str) or (approvers is not None and not approvers) or isinstance(approver_roles, str):
+        raise ValueError("approvers and approver_roles: expected lists, or nothing for everybody with the right")

@@ -1,20 +1,24 @@
-"""What an approver is asked: the artifact, its digest, and what every control said, as data and as Markdown."""
+"""What an approver sees, as Markdown: the signed request with links to the evidence. Text from data is escaped."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterable, Set
 
+from airflow_mlsecops.core.approving.asking import newest, sections
 from airflow_mlsecops.core.artifact import Artifact
-from airflow_mlsecops.core.clock import to_text
 from airflow_mlsecops.core.evidence import Evidence, EvidenceSet
 from airflow_mlsecops.core.policy import Dossier
-from airflow_mlsecops.core.telling import Described, describe, told_time
+from airflow_mlsecops.core.predicates import control_run
+from airflow_mlsecops.core.predicates.approval import Assurance
+from airflow_mlsecops.core.predicates.approval_request import ApprovalRequest
+from airflow_mlsecops.core.predicates.types import TEST_RESULT
+from airflow_mlsecops.core.report import REPORT
+from airflow_mlsecops.core.telling import Described, told_time
+from airflow_mlsecops.links import evidence_url, report_url
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&:@])")
+_NOTHING = "| nothing | **missing** | no verified evidence | | |"
 
 
 def escape(text: str, limit: int = 300) -> str:
@@ -23,83 +27,84 @@ def escape(text: str, limit: int = 300) -> str:
     return _SPECIAL.sub(r"\\\1", flat[:limit])
 
 
-@dataclass(frozen=True)
-class ApprovalRequest:
-    """What was on the screen.
-
-    Attributes:
-        document: the request as data; its digest stands in the approval.
-        body: the same for people, as Markdown; everything from data is escaped.
-        evidence: digests of the evidence it shows.
-    """
-
-    document: Mapping[str, Any]
-    body: str
-    evidence: tuple[str, ...]
-
-
-def build_request(
-    artifact: Artifact, dossier: Dossier, *, requested_at: datetime, run: Mapping[str, Any], link: str
-) -> ApprovalRequest:
-    """Write the request.
+def screen(
+    artifact: Artifact, request: ApprovalRequest, request_digest: str, dossier: Dossier, *, dag_id: str, run_id: str
+) -> str:
+    """The request for people.
 
     Args:
-        artifact: what is to be approved.
-        dossier: verified evidence about it and its data sets.
-        requested_at: when it is asked.
-        run: which task asks.
-        link: address of the page with the evidence.
+        artifact: what is to be decided on.
+        request: what is asked, as signed.
+        request_digest: the digest of the bundle that asked.
+        dossier: verified evidence about the artifact now; what the request doesn't have is marked as new.
+        dag_id: the Dag that asks, through whose pages the evidence is reached.
+        run_id: its run.
     """
-    evidence = tuple(sorted({item.digest for item in dossier.verified}))
-    ignored = [item for found in dossier.sets.values() for item in (*found.refused, *found.broken)]
-    document = {
-        "artifact": artifact.to_dict(),
-        "requestedAt": to_text(requested_at),
-        "evidence": list(evidence),
-        "notCounted": [{"key": item.key, "code": item.code} for item in ignored],
-        "run": dict(run),
-    }
     lines = [
         f"**{escape(artifact.name)}** ({artifact.kind.value}), {artifact.files} file(s), {artifact.size:,} bytes",
         "",
-        *_section(f"About the {artifact.kind.value}", artifact.digest, dossier.sets[artifact.digest]),
+        *_terms(request, request_digest),
+        *_listed("What is missing", request.missing or ("nothing that was asked for",)),
+        *_listed("What changed since the last release", request.changes),
     ]
-    for name, digest in dossier.datasets:
-        title = f"About the data set {escape(name)} it was trained on"
-        lines += ["", *_section(title, digest, dossier.sets[digest])]
-    if not dossier.datasets:
-        lines += ["", "**No data set is named by any verified provenance.**"]
-    trigger = escape(str(run.get("triggered_by") or "nobody known"))
-    lines += ["", f"Asked by run {escape(str(run.get('run_id', '')))}, triggered by {trigger}."]
-    if link:
-        lines += ["", f"[All evidence, verified as you open it]({link})"]
-    lines += ["", "Your answer is signed together with this digest. It approves these bytes and no others."]
-    return ApprovalRequest(document, "\n".join(lines), evidence)
+    known = {item.digest for item in request.shown}
+    for name, evidence in sections(dossier):
+        title = f"About the data set {escape(name)} it was trained on" if name else f"About the {artifact.kind.value}"
+        lines += ["", *_table(title, evidence, known, dag_id)]
+    trigger, run = escape(request.triggered_by), escape(run_id)
+    lines += [
+        "",
+        f"Asked by run {run}, triggered by {trigger}.",
+        "",
+        f"[All evidence, verified as you open it]({evidence_url(dag_id, artifact.digest)})",
+        "",
+        "Your answer is signed together with this digest. It approves these bytes and no others.",
+    ]
+    return "\n".join(lines)
 
 
-def _section(title: str, digest: str, evidence: EvidenceSet) -> list[str]:
-    lines = [f"### {title}", "", f"`sha256:{digest}`", "", "| what | says | because | signed by | when (UTC) |"]
-    lines.append("|---|---|---|---|---|")
-    newest, older = _newest(evidence.verified)
-    lines += [_row(item, told) for item, told in newest] or ["| nothing | **missing** | no verified evidence | | |"]
-    for item in (*evidence.refused, *evidence.broken):
-        lines.append(f"| {escape(item.key.split('/')[2])} | **not counted** | {escape(item.reason)} | | |")
+def _terms(request: ApprovalRequest, request_digest: str) -> list[str]:
+    who = ", ".join(map(escape, request.approvers)) or "everybody with the right to answer"
+    lines = [
+        f"Asked: **{request.quorum}** of {who}. One rejection ends it.",
+        f"Who triggered the run, made or signed it can't answer: {', '.join(map(escape, request.excluded))}.",
+        f"Open until {escape(f'{request.expires_at:%Y-%m-%d %H:%M} UTC')}.",
+    ]
+    if request.reason_required:
+        lines.append("An approval needs a reason.")
+    if request.level is Assurance.SIGNED:
+        lines += [
+            "",
+            "**Only an approval that you sign yourself counts.** One given here is recorded; a rejection here counts.",
+            f"On your own machine: `mlsecops approve {request_digest}`",
+        ]
+    return lines
+
+
+def _listed(title: str, lines: Iterable[str]) -> list[str]:
+    told = [f"- {escape(line)}" for line in lines]
+    return ["", f"### {title}", "", *told] if told else []
+
+
+def _table(title: str, evidence: EvidenceSet, known: Set[str], dag_id: str) -> list[str]:
+    lines = [f"### {title}", "", f"`sha256:{evidence.subject}`", ""]
+    lines += ["| what | says | because | signed by | when (UTC) |", "|---|---|---|---|---|"]
+    rows, older = newest(evidence)
+    lines += [_row(item, told, evidence.subject, known, dag_id) for item, told in rows] or [_NOTHING]
     return [*lines, "", f"{older} older statement(s) of the same kind are not shown."] if older else lines
 
 
-def _newest(verified: Sequence[Evidence]) -> tuple[list[tuple[Evidence, Described]], int]:
-    """Of each kind of statement the newest, in the order in which they were made, and how many others there are."""
-    latest: dict[str, tuple[Evidence, Described]] = {}
-    for item in verified:
-        told = describe(item.statement)
-        kind = told.series or told.what
-        if kind not in latest or told_time(told) > told_time(latest[kind][1]):
-            latest[kind] = (item, told)
-    rows = sorted(latest.values(), key=lambda row: told_time(row[1]))
-    return rows, len(verified) - len(rows)
-
-
-def _row(item: Evidence, told: Described) -> str:
+def _row(item: Evidence, told: Described, subject: str, known: Set[str], dag_id: str) -> str:
     when = told_time(told)[:19].replace("T", " ")
-    cells = (escape(told.what), f"**{escape(told.verdict)}**", escape(told.summary), escape(item.signer), escape(when))
+    link = report_url(dag_id, subject, item.digest) if _has_report(item) else evidence_url(dag_id, subject)
+    what = f"[{escape(told.what)}]({link})" + ("" if item.digest in known else " (new since it was asked)")
+    cells = (what, f"**{escape(told.verdict)}**", escape(told.summary), escape(item.signer), escape(when))
     return f"| {' | '.join(cells)} |"
+
+
+def _has_report(item: Evidence) -> bool:
+    if item.slug != TEST_RESULT.slug:
+        return False
+    extension = item.statement.predicate.get(control_run.CONTROL_RUN)
+    blobs = extension.get("blobs") if isinstance(extension, dict) else None
+    return any(isinstance(blob, dict) and blob.get("name") == REPORT for blob in blobs or ())

@@ -121,6 +121,7 @@ def test_codes_of_the_command_are_those_that_it_gives() -> None:
         ("signer", "schemas/trust-policy-v1.json", "signer"),
         ("instance", "schemas/trust-policy-v1.json", "instance"),
         ("revoked", "schemas/trust-policy-v1.json", "revoked"),
+        ("people", "schemas/trust-policy-v1.json", "somebody"),
         ("log", "schemas/trust-policy-v1.json", "log"),
     ],
 )

@@ -52,7 +52,7 @@ def only_keys(value: dict[str, Any], allowed: set[str], what: str, error_class: 
 
 
 class _StrictLoader(yaml.SafeLoader):
-    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
         value = super().construct_scalar(node)
         if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
             # It can't be written anywhere: no statement, report or log. JSON's escaped pairs are two in YAML.

@@ -25,6 +25,10 @@ A file (YAML or JSON) that operators of the deployment write and keep out of the
         cause: retired
         since: 2026-06-01T00:00:00Z
     thresholds: {gate: 1}
+    people:
+      - id: alice
+        roles: [ml-lead]
+        accounts: {fab: "3"}
 
 Roles: ``control`` (any control's verdict), ``control:<name>`` (that control's only), ``provenance``, ``sign``,
 ``approve``, ``gate``, ``revoke``.
@@ -44,6 +48,7 @@ from airflow_mlsecops.core.errors import TrustError
 from airflow_mlsecops.core.predicates.revocation import voids
 from airflow_mlsecops.core.signing.keyless_verify import KeylessIdentity
 from airflow_mlsecops.core.statement import Statement
+from airflow_mlsecops.core.trust_people import Person, read_people
 from airflow_mlsecops.core.trust_sections import (
     LogRule,
     ReadFile,
@@ -73,6 +78,7 @@ class TrustPolicy:
         revoked: signers that are withdrawn.
         thresholds: role -> how many different signers have to say the same.
         log: the evidence log that has to have everything; ``None`` if none is asked for.
+        people: who can be asked by role, and what Airflow calls them.
     """
 
     signers: Mapping[str, TrustedSigner]
@@ -81,6 +87,7 @@ class TrustPolicy:
     revoked: tuple[RevokedSigner, ...] = ()
     thresholds: Mapping[str, int] = field(default_factory=dict)
     log: LogRule | None = None
+    people: tuple[Person, ...] = ()
 
     @classmethod
     def from_bytes(cls, data: bytes, read: ReadFile | None = None) -> TrustPolicy:
@@ -95,7 +102,7 @@ class TrustPolicy:
                 itself.
         """
         value = load_mapping(data, "trust policy", TrustError)
-        keys = {"version", "signers", "sigstore", "revoked", "thresholds", "log"}
+        keys = {"version", "signers", "sigstore", "revoked", "thresholds", "log", "people"}
         only_keys(value, keys, "trust policy", TrustError)
         if not is_version(value.get("version"), 1):
             raise TrustError(f"trust policy of version {brief(value.get('version'))}", "this release reads version 1")
@@ -121,6 +128,7 @@ class TrustPolicy:
             read_revoked(value["revoked"], signers) if "revoked" in value else (),
             read_thresholds(value["thresholds"], signers) if "thresholds" in value else {},
             read_log(value["log"]) if "log" in value else None,
+            read_people(value["people"]) if "people" in value else (),
         )
 
     @classmethod

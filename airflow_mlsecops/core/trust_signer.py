@@ -31,7 +31,8 @@ class TrustedSigner:
         roles: what it may sign.
         not_before, not_after: when what it signed counts.
         identity: whom its certificates name; ``None`` if it has a key.
-        person: whose own key or identity it is; what it signs as an approval is that person's word.
+        person: whose own key or identity it is; what it signs as an approval is that person's word, and whose artifact
+            it signs, that person can't approve.
         sigstore: the instance that vouches for the identity or, with a key, for the time.
     """
 
@@ -127,11 +128,16 @@ def read_signer(item: Any) -> TrustedSigner:
 
 
 def _person(item: Mapping[str, Any], name: str, roles: frozenset[str]) -> str:
-    """Whose key it is. One that gates or controls sign with is in the reach of a pipeline, and so nobody's own."""
+    """Whose key it is. One that gates or controls sign with is in the reach of a pipeline, and so nobody's own.
+
+    Somebody who signs artifacts with a key of their own does so where artifacts are made: such a key can't approve.
+    """
     person = item.get("person", "")
     if not isinstance(person, str) or ("person" in item and not person.strip()):
         raise TrustError(f"signer {name}: person {brief(person)}", "give the id of the person whose own key it is")
-    shared = sorted(roles - {"approve", "revoke", "waiver"})
+    shared = sorted(roles - {"approve", "revoke", "waiver", "sign"})
+    if person and {"approve", "sign"} <= roles:
+        raise TrustError(f"signer {name}: one key that signs artifacts and approves them", "use a key for each")
     if person and shared:
         raise TrustError(f"signer {name}: a person's own key with the roles {shared}", "those belong to tasks' keys")
     return person

@@ -48,6 +48,13 @@ def sound(alarm: Alarm, hook: MlsecopsHook | None = None) -> str:
     return digest
 
 
+def has_connection() -> bool:
+    """Whether ``[mlsecops] alarm_conn_id`` names a connection."""
+    from airflow.sdk.configuration import conf
+
+    return bool(conf.get(SECTION, "alarm_conn_id", fallback=""))
+
+
 def _sign(alarm: Alarm, hook: MlsecopsHook | None) -> str:
     from airflow.sdk.configuration import conf
 

@@ -16,7 +16,7 @@ from airflow_mlsecops.hooks.snapshots import publish
 
 if TYPE_CHECKING:
     from airflow_mlsecops.core.artifact import Artifact
-    from airflow_mlsecops.core.validation.engines import Evaluation
+    from airflow_mlsecops.core.validation.evaluation import Evaluation
     from airflow_mlsecops.core.validation.gx_spark import SparkSettings
     from airflow_mlsecops.core.validation.sql.snapshot import Database, Snapshot
     from airflow_mlsecops.hooks.mlsecops import MlsecopsHook

@@ -289,6 +289,11 @@ GOOD_RELEASE += [
 GOOD_TRUST = [
     trust_bytes(),
     trust_bytes(
+        {"pipeline": ["ask", "sign"], "alice-key": ["sign"]},
+        {"people": [{"id": "alice", "roles": ["ml-lead"], "accounts": {"fab": "3"}}, {"id": "bob"}]},
+        **{"alice-key": {"person": "alice"}},
+    ),
+    trust_bytes(
         {"pipeline": ["control:scan", "sign", "revoke"], "other": ["sign"]},
         {
             "revoked": [

@@ -93,7 +93,7 @@ def test_nobody_answered() -> None:
         ({}, _answer("17", name="bob"), "isn't one of those"),
         ({"approvers": ()}, _answer("dave"), "triggered the run"),
         ({"approvers": (), "excluded": ()}, _answer("7", name="dave"), "triggered the run"),
-        ({"excluded": ("bob",)}, _answer("bob", own_key=True), "signed the artifact"),
+        ({"excluded": ("bob",)}, _answer("bob", own_key=True), "or signed the artifact"),
         ({"level": Assurance.SIGNED}, _answer("bob"), "only recorded"),
         ({"level": Assurance.SIGNED}, _answer("bob", assurance=Assurance.SIGNED), "only recorded"),
         ({}, _answer("bob", hours=-3), "was given at"),

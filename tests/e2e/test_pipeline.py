@@ -158,6 +158,7 @@ def test_trojaned_model_is_stopped_before_it_is_signed(airflow_stack: AirflowSta
         ("example_validate_data", {"validate": "success"}),
         ("example_compare_with_baseline", {"profile": "success", "validate": "success"}),
         ("example_quarantine", {"validate": "success", "validate_remainder": "success"}),
+        ("example_check_data_for_attacks", {"attacks": "success"}),
         ("example_detect_label_poisoning", {"poisoning": "success"}),
         ("example_sanitize_dataset", {"poisoning": "success", "sanitize": "success"}),
         ("example_sign_and_verify", {"sign": "success", "verify": "success"}),

@@ -13,7 +13,7 @@ from airflow_mlsecops.core.store import EvidenceStore, open_store
 from airflow_mlsecops.core.trust import TrustPolicy
 from airflow_mlsecops.core.trust_document import trust_document
 
-ROLES = ("control", "provenance", "sign", "approve", "gate")
+ROLES = ("control", "provenance", "sign", "approve", "ask", "gate")
 
 
 @dataclass

@@ -107,9 +107,27 @@ def answered(
 
     Raises:
         AnswerRefusedError: 403 for somebody who isn't assigned, 400 for an option that wasn't offered or for several
-            where one is asked, 422 for none.
+            where one is asked, 409 for a second answer, 422 for none.
+    """
+    answer_kept(api, chosen, by, params_input, at)
+    _submit(api, _resume_event(_question(api), timedout=False))
+
+
+def answer_kept(
+    api: ExecutionApi,
+    chosen: Sequence[str],
+    by: Mapping[str, str],
+    params_input: Mapping[str, Any],
+    at: datetime | None,
+) -> None:
+    """The same, to a task that doesn't wait yet, or no longer: the answer is kept, and nothing resumed.
+
+    Raises:
+        AnswerRefusedError: see :func:`answered`.
     """
     row = _question(api)
+    if row.responded_at is not None:
+        raise AnswerRefusedError(409, "Human-in-the-loop detail has already been updated")
     if not chosen:
         raise AnswerRefusedError(422, "chosen_options must have at least one item")
     if row.assignees and by["id"] not in {user["id"] for user in row.assignees}:
@@ -121,7 +139,6 @@ def answered(
     row.responded_by = {"id": by["id"], "name": by["name"]}
     row.responded_at = at or datetime.now(UTC)
     row.chosen_options, row.params_input = list(chosen), json.loads(json.dumps(dict(params_input)))
-    _submit(api, _resume_event(row, timedout=False))
 
 
 def deadline_passed(api: ExecutionApi) -> None:

@@ -24,7 +24,7 @@ import copy
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import uuid4
@@ -41,7 +41,7 @@ from tests.support.execution_api import ExecutionApi
 from tests.support.server_rows import HITLRow, TaskInstanceRow, asset_event_rows, connection_row, dag_run_row
 from tests.support.task_logs import TaskLogs
 from tests.support.task_process import Operator, Source, task_process
-from tests.support.worker import worker
+from tests.support.worker import triggerer, worker
 
 User = Mapping[str, str]
 """``{"id": …, "name": …}``, as an auth manager names a person."""
@@ -139,7 +139,7 @@ class OpRun:
         assert self.deferred is not None, f"a task that is {self.state.value} has no trigger"
         trigger = self.deferred.trigger
         trigger.task_instance = cast(Any, self.ti)
-        with worker(copy.deepcopy(self._api), TaskLogs()):
+        with worker(copy.deepcopy(self._api), TaskLogs()), triggerer(self._api):
             return contextvars.copy_context().run(parked.first_event, trigger)
 
     def resume(self, event: Any) -> OpRun:
@@ -164,7 +164,24 @@ class OpRun:
         Raises:
             AnswerRefusedError: When the API server refuses the answer; the task goes on waiting.
         """
-        return self._go_on("awaiting_input", lambda api: parked.answered(api, chosen, by, params_input or {}, at))
+        return self._go_on(
+            "awaiting_input deferred", lambda api: parked.answered(api, chosen, by, params_input or {}, at)
+        )
+
+    def answered_unheard(
+        self, chosen: Sequence[str], *, by: User, params_input: Mapping[str, Any] | None = None
+    ) -> OpRun:
+        """Somebody answers in between the question and the waiting: the server keeps it, and resumes nothing.
+
+        What comes back waits as before; its trigger has to find the answer.
+        """
+        api = copy.deepcopy(self._api)
+        parked.answer_kept(api, chosen, by, params_input or {}, None)
+        return replace(self, _api=api)
+
+    def clear(self) -> OpRun:
+        """Somebody clears the task, whatever it does: it begins anew, as another try, with no question asked."""
+        return self._go_on(self.state.value, _next_try)
 
     def timeout(self) -> OpRun:
         """The time for an answer, or for the trigger, is up."""
@@ -175,8 +192,7 @@ class OpRun:
 
         def schedule(api: ExecutionApi) -> None:
             if self.state == TaskInstanceState.UP_FOR_RETRY:  # a new task instance: see prepare_db_for_next_try
-                api.ti.id, api.ti.try_number, api.hitl = uuid4(), api.ti.try_number + 1, None
-                api.ti.first_start_date = None
+                _next_try(api)
             else:
                 api.ti.task_reschedule_count += 1
 
@@ -187,6 +203,11 @@ class OpRun:
         api = copy.deepcopy(self._api)  # so that one parked task can be taken up in several ways
         change(api)
         return _execute(self._source, api)
+
+
+def _next_try(api: ExecutionApi) -> None:
+    api.ti.id, api.ti.try_number, api.hitl = uuid4(), api.ti.try_number + 1, None
+    api.ti.first_start_date = api.ti.next_method = api.ti.next_kwargs = None
 
 
 def run_op(

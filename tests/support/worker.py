@@ -23,8 +23,16 @@ import structlog
 from airflow import settings
 from airflow._shared.secrets_masker import _secrets_masker as core_masker
 from airflow.sdk._shared.secrets_masker import _secrets_masker as sdk_masker
-from airflow.sdk.api.datamodels._generated import TIRunContext
-from airflow.sdk.execution_time.comms import CommsDecoder, ErrorResponse, _RequestFrame, _ResponseFrame
+from airflow.sdk.api.datamodels._generated import HITLDetailResponse, HITLUser, TIRunContext
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import (
+    CommsDecoder,
+    ErrorResponse,
+    GetHITLDetailResponse,
+    _RequestFrame,
+    _ResponseFrame,
+)
 from airflow.sdk.execution_time.supervisor import (
     ActivitySubprocess,
     BlockedDBSession,
@@ -125,6 +133,37 @@ def worker(api: ExecutionApi, logs: TaskLogs) -> Iterator[Supervisor]:
         supervisor.selector.close()
         client.close()
     assert not api.unanswered, f"the simulated Execution API doesn't know: {api.unanswered}"
+
+
+class _TriggererComms:
+    """A trigger's end of the socket: its server also tells how a question was answered."""
+
+    def __init__(self, api: ExecutionApi, worker: Any) -> None:
+        self._api, self._worker = api, worker
+
+    def send(self, msg: Any) -> Any:
+        if not isinstance(msg, GetHITLDetailResponse):
+            return self._worker.send(msg)
+        row = self._api.hitl
+        if row is None:
+            raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 404}))
+        return HITLDetailResponse(
+            response_received=row.responded_at is not None,
+            responded_by_user=None if row.responded_by is None else HITLUser(**row.responded_by),
+            responded_at=row.responded_at,
+            chosen_options=row.chosen_options,
+            params_input=row.params_input,
+        )
+
+    async def asend(self, msg: Any) -> Any:
+        return self.send(msg)
+
+
+@contextlib.contextmanager
+def triggerer(api: ExecutionApi) -> Iterator[None]:
+    """Within :func:`worker`: what runs here is a trigger in a triggerer."""
+    with set_supervisor_comms(_TriggererComms(api, task_runner.SUPERVISOR_COMMS)):
+        yield
 
 
 @contextlib.contextmanager

@@ -146,14 +146,18 @@ def _sift(answers: Iterable[Answer], why_not: Callable[[Answer], str], uncounted
     return kept
 
 
+def why_not_asked(request: ApprovalRequest, identity: str, name: str) -> str:
+    """Why somebody can't answer a request; empty for one who can."""
+    if {identity, name} & {*request.excluded, request.triggered_by}:
+        return "triggered the run, or made or signed the artifact, and can't decide about it"
+    # By id alone: a name can be chosen.
+    return "" if not request.approvers or identity in request.approvers else "isn't one of those who were asked"
+
+
 def _not_asked(request: ApprovalRequest, request_digest: Sha256, answer: Answer) -> str:
     if answer.said.request != request_digest:
         return "answers another request"
-    identity, name = _id_and_name(answer)
-    if {identity, name} & {*request.excluded, request.triggered_by}:
-        return "triggered the run or signed the artifact, and can't decide about it"
-    # By id alone: a name can be chosen.
-    return "" if not request.approvers or identity in request.approvers else "isn't one of those who were asked"
+    return why_not_asked(request, *_id_and_name(answer))
 
 
 def _no_approval(request: ApprovalRequest, answer: Answer, rejections: Sequence[Answer], now: datetime) -> str:

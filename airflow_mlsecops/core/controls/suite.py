@@ -19,6 +19,7 @@ from airflow_mlsecops.core.errors import StatementError, SuiteError
 from airflow_mlsecops.core.findings import Severity
 from airflow_mlsecops.core.validation.custom import make_known
 from airflow_mlsecops.core.validation.plain import is_plain
+from airflow_mlsecops.core.validation.selectors import probe
 
 _SUITE_KEYS = {"name", "expectations", "meta", "notes", "id", "suite_parameters"}
 _ITEM_KEYS = {"type", "kwargs", "severity", "meta", "notes", "description", "id", "rendered_content"}
@@ -61,7 +62,9 @@ def load_suite(value: Any, *, allow_mostly_zero: bool = False) -> LoadedSuite:
     """
     document = _normalised(_as_mapping(value))
     items = document["expectations"]
-    built = [None] * len(items) if all(map(is_plain, items)) else build_expectations(document)
+    probes = [probe(item) for item in items]
+    plain = all(map(is_plain, probes))
+    built = [None] * len(items) if plain else build_expectations({**document, "expectations": probes})
     seen: dict[bytes, int] = {}
     for index, (item, expectation) in enumerate(zip(items, built, strict=True)):
         first = seen.setdefault(canonical_json([item["type"], item["kwargs"]]), index)
@@ -109,7 +112,7 @@ def label(index: int, item: Mapping[str, Any]) -> str:
 def named_columns(item: Mapping[str, Any]) -> list[str]:
     """The columns whose values an expectation looks at."""
     kwargs = item.get("kwargs") or {}
-    names = [kwargs.get("column"), kwargs.get("column_A"), kwargs.get("column_B")]
+    names = [kwargs.get(key) for key in ("column", "column_A", "column_B", "label_column", "split_column")]
     if item.get("type") != "expect_table_columns_to_match_ordered_list":  # there the list is what's expected
         names += kwargs.get("column_list") or []
     return [name for name in names if isinstance(name, str)]

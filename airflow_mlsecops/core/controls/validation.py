@@ -21,12 +21,14 @@ from airflow_mlsecops.core.findings import Finding, Severity
 from airflow_mlsecops.core.profile.baseline import Baseline, NoBaseline, described, using
 from airflow_mlsecops.core.report import REPORT, Report, verdict_of
 from airflow_mlsecops.core.validation.distributions_html import distributions
-from airflow_mlsecops.core.validation.engines import Evaluation, InDatabase, evaluate
+from airflow_mlsecops.core.validation.engines import InDatabase, evaluate
+from airflow_mlsecops.core.validation.evaluation import Evaluation
 from airflow_mlsecops.core.validation.examples import examples
 from airflow_mlsecops.core.validation.outcome import Outcome, gx_result
 from airflow_mlsecops.core.validation.quarantine import Quarantine, part
 from airflow_mlsecops.core.validation.report_html import report_page
 from airflow_mlsecops.core.validation.rules import VerdictRules
+from airflow_mlsecops.core.validation.security.threats import THREATS, techniques
 from airflow_mlsecops.core.validation.source import DEFAULT_MEMORY
 
 if TYPE_CHECKING:
@@ -106,7 +108,7 @@ def validate_data(
             in_database=in_database,
             spark=spark,
         )
-    items = loaded.document["expectations"]
+    items = found.items
     # 3.
     broken = [outcome for outcome in found.outcomes if not rules.holds(outcome)]
     told = [
@@ -118,7 +120,7 @@ def validate_data(
     # 5., before the report, which names what was kept.
     kept = None
     if quarantine is not None:
-        kept = part(path, found, loaded.document, broken, quarantine, memory_limit=memory_limit)
+        kept = part(path, found, broken, quarantine, memory_limit=memory_limit)
     # 4.
     report = Report(
         subject=artifact,
@@ -142,10 +144,12 @@ def validate_data(
             **described(baseline),
             **(quarantine.to_dict() if quarantine is not None else {}),
             **({"source": dict(source)} if source else {}),
+            **({"columns_selected": list(found.selected)} if found.selected else {}),
         },
         tools={name: version(name) for name in _tools(found)},
         details={
             "suite": dict(loaded.document),
+            "evaluated": list(items),
             "results": [
                 _detail(outcome, rules) | {"gx": gx_result(outcome, items[outcome.index])} for outcome in found.outcomes
             ],
@@ -209,6 +213,9 @@ def _finding(outcome: Outcome, item: Mapping[str, Any], rules: VerdictRules) -> 
         message, told = outcome.trouble, ""
     elif objection := rules.objection(outcome):
         message, told = objection, ""
+    elif outcome.type in THREATS and isinstance(outcome.observed, Mapping):
+        told_of = "; ".join(f"{key}: {value}" for key, value in outcome.observed.items())
+        message = f"{outcome.unexpected} of {outcome.saw} rows are not as expected; {told_of}{condition}"
     elif outcome.unexpected is not None and outcome.saw:
         share = outcome.unexpected / outcome.saw
         message = f"{outcome.unexpected} of {outcome.saw} ({_percent(share)}) are not as expected{condition}"
@@ -226,7 +233,7 @@ def _finding(outcome: Outcome, item: Mapping[str, Any], rules: VerdictRules) -> 
         severity=_severity(outcome, rules),
         message=f"{message}{told}",
         where=", ".join(name if name.isprintable() else repr(name) for name in outcome.columns),
-        techniques=() if outcome.trouble else TECHNIQUES,
+        techniques=() if outcome.trouble else techniques(outcome.type) or TECHNIQUES,
     )
 
 

@@ -31,6 +31,7 @@ class Event(StrEnum):
     CLEARED = "cleared"
     XCOM_CHANGED = "xcom-changed"
     EVENT_NOT_VERIFIED = "event-not-verified"
+    ANSWER_REFUSED = "answer-refused"
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,11 @@ class ApprovalRequest:
     valid_for: timedelta | None = None
     reason_required: bool = True
 
+    @property
+    def able(self) -> tuple[str, ...]:
+        """Those who are asked and may answer; empty for everybody with the right to who isn't excluded."""
+        return tuple(sorted(set(self.approvers) - set(self.excluded)))
+
 
 def build(artifact: Artifact, request: ApprovalRequest, run: Mapping[str, Any]) -> Statement:
     """The statement that people are asked about ``artifact``.
@@ -153,10 +158,9 @@ def _check_terms(request: ApprovalRequest) -> None:
         raise StatementError("a request has to know who triggered its run", "nobody can be told apart from nobody")
     if request.expires_at <= request.requested_at:
         raise StatementError(f"expected an end after the start, got {to_text(request.expires_at)}")
-    able = set(request.approvers) - set(request.excluded)
-    if request.approvers and len(able) < request.quorum:
+    if request.approvers and len(request.able) < request.quorum:
         raise StatementError(
-            f"expected {request.quorum} or more who may answer, got {len(able)}",
+            f"expected {request.quorum} or more who may answer, got {len(request.able)}",
             "name more approvers, or have somebody else trigger the run",
         )
 

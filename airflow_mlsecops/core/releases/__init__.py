@@ -7,6 +7,7 @@ from airflow_mlsecops.core.releases.promote import (
     Promoted,
     PromotionConflictError,
     PromotionRefusedError,
+    changes_since,
     promote,
 )
 
@@ -21,6 +22,7 @@ __all__ = [
     "PromotionRefusedError",
     "Step",
     "changes_between",
+    "changes_since",
     "current",
     "facts_of",
     "promote",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -122,6 +122,28 @@ def promote(
     digest = store.put(bundle)
     _check_stands(digest, release, read_history(store, release.name, trust, now))
     return Promoted(digest, promotion, changes, answer.decision.satisfied)
+
+
+def changes_since(
+    name: str, stage: str, dossier: Dossier, *, store: EvidenceStore, trust: TrustPolicy, now: datetime
+) -> Changes:
+    """What is different from what stands at a stage, for people who are to decide about it.
+
+    Args:
+        name: the model's.
+        stage: such as ``production``.
+        dossier: verified evidence about the version in question.
+        store: the evidence.
+        trust: who may sign what.
+        now: the current time.
+
+    Raises:
+        StoreUnavailableError: if the store can't be reached.
+    """
+    history = read_history(store, name, trust, now)
+    changes = _changes(_standing(history, stage), dossier, store, trust, now)
+    broken = tuple(f"the promotions of {name}: {item.reason}" for item in history.broken)
+    return replace(changes, unreadable=(*broken, *changes.unreadable))
 
 
 def _whole_history(name: str, store: EvidenceStore, trust: TrustPolicy, now: datetime) -> History:

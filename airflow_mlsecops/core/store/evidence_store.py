@@ -174,8 +174,17 @@ class EvidenceStore:
             StatementError: if the slug isn't one of those in use.
             StoreUnavailableError: if the store can't be reached.
         """
-        prefix = f"bundles/{parse_sha256(subject)}/" + (f"{predicate_by_slug(slug).slug}/" if slug else "")
-        return [self._found(key, subject) for key in self._backend.list(prefix)]
+        return [self._found(key, subject) for key in self._backend.list(_folder(subject, slug))]
+
+    def names(self, subject: str, slug: str = "") -> frozenset[str]:
+        """The digests that stand in the names of what :meth:`find` finds, without reading it.
+
+        Raises:
+            StatementError: if the slug isn't one of those in use.
+            StoreUnavailableError: if the store can't be reached.
+        """
+        keys = self._backend.list(_folder(subject, slug))
+        return frozenset(key.rpartition("/")[2].removesuffix(_SUFFIX) for key in keys)
 
     def subjects(self) -> list[str]:
         """All subjects that something is stored about.
@@ -222,3 +231,7 @@ class EvidenceStore:
             raise EvidenceBrokenError(
                 f"{self}: other bytes lie under {key}", "the store was tampered with; find out by whom"
             )
+
+
+def _folder(subject: str, slug: str) -> str:
+    return f"bundles/{parse_sha256(subject)}/" + (f"{predicate_by_slug(slug).slug}/" if slug else "")

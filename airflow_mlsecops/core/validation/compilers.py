@@ -9,8 +9,16 @@ from typing import Any
 from airflow_mlsecops.core.validation import plans, plans_baseline, plans_distinct, plans_table
 from airflow_mlsecops.core.validation.plain import is_plain
 from airflow_mlsecops.core.validation.plans import Compiler, Plan, Table
+from airflow_mlsecops.core.validation.security.cardinality import plan_cardinality
+from airflow_mlsecops.core.validation.security.cell_plan import CELL_CHECKS, cell_plan
+from airflow_mlsecops.core.validation.security.duplicates import plan_duplicates
+from airflow_mlsecops.core.validation.security.overlap import plan_overlap
+from airflow_mlsecops.core.validation.security.timestamps import plan_timestamps
+from airflow_mlsecops.core.validation.security.tokens import plan_tokens
 
 COMPILERS: dict[str, Compiler] = {
+    **{kind: partial(cell_plan, kind=kind) for kind in CELL_CHECKS},
+    "expect_column_categorical_cardinality_to_be_bounded": plan_cardinality,
     "expect_column_distinct_values_to_be_in_set": partial(plans_distinct.distinct_set, inside=True, all_of=False),
     "expect_column_distinct_values_to_contain_set": partial(plans_distinct.distinct_set, inside=False, all_of=True),
     "expect_column_distinct_values_to_equal_set": partial(plans_distinct.distinct_set, inside=True, all_of=True),
@@ -24,7 +32,9 @@ COMPILERS: dict[str, Compiler] = {
     "expect_column_proportion_of_non_null_values_to_be_between": plans.non_null_share,
     "expect_column_proportion_of_unique_values_to_be_between": partial(plans_distinct.unique_count, share=True),
     "expect_column_sum_to_be_between": partial(plans.total, mean=False),
+    "expect_column_timestamps_to_be_monotone_and_not_in_the_future": plan_timestamps,
     "expect_column_to_exist": plans_table.column_exists,
+    "expect_column_tokens_not_to_predict_label": plan_tokens,
     "expect_column_unique_value_count_to_be_between": partial(plans_distinct.unique_count, share=False),
     "expect_column_value_lengths_to_be_between": plans.lengths,
     "expect_column_value_lengths_to_equal": plans.lengths,
@@ -43,9 +53,11 @@ COMPILERS: dict[str, Compiler] = {
     "expect_table_column_count_to_equal": plans_table.column_count,
     "expect_table_columns_to_match_ordered_list": plans_table.columns_in_order,
     "expect_table_columns_to_match_set": plans_table.columns_as_set,
+    "expect_table_near_duplicates_to_be_few": plan_duplicates,
     "expect_table_row_count_to_be_between": plans_table.row_count,
     "expect_table_row_count_to_equal": plans_table.row_count,
     "expect_table_schema_to_match_baseline": plans_baseline.schema,
+    "expect_train_test_overlap_to_be_low": plan_overlap,
 }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,37 +20,18 @@ from airflow_mlsecops.core.controls.tables import read_arrow_table, read_table
 from airflow_mlsecops.core.errors import ConfigurationError, DataError, MissingExtraError
 from airflow_mlsecops.core.findings import Severity
 from airflow_mlsecops.core.profile.baseline import current, using
-from airflow_mlsecops.core.profile.table_schema import schema_of
+from airflow_mlsecops.core.profile.table_schema import Schema, schema_of
 from airflow_mlsecops.core.validation.compilers import COMPILERS
+from airflow_mlsecops.core.validation.evaluation import Evaluation, evaluate_expanded
 from airflow_mlsecops.core.validation.outcome import Outcome
 from airflow_mlsecops.core.validation.plain import is_plain
+from airflow_mlsecops.core.validation.selectors import probe
 from airflow_mlsecops.core.validation.source import DEFAULT_MEMORY, Source, open_source
 
 if TYPE_CHECKING:
     from airflow_mlsecops.core.validation.gx_spark import SparkSettings
 
 ENGINES = ("auto", "fused", "gx", "spark")
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What an engine found.
-
-    Attributes:
-        outcomes: one for each expectation, in the suite's order.
-        rows: how many rows the table has.
-        columns: its columns' names, in order.
-        engine: ``fused``, ``gx`` (on pandas), ``gx-sql`` or ``gx-spark``.
-        why: why that one.
-        by_gx: indices of the expectations that GX evaluated.
-    """
-
-    outcomes: tuple[Outcome, ...]
-    rows: int
-    columns: tuple[str, ...]
-    engine: str
-    why: str
-    by_gx: tuple[int, ...]
 
 
 InDatabase = Callable[[Mapping[str, Any], str, bool], Evaluation]
@@ -96,12 +77,21 @@ def evaluate(
     if chosen == "fused":
         with open_source(path, memory_limit=memory_limit, allow_empty=allow_empty) as source:
             if source is not None:
-                return _fused(path, document, source, why, max_rows)
+                types = {name: column.type for name, column in source.columns.items()}
+
+                def run(expanded: Mapping[str, Any]) -> Evaluation:
+                    return _fused(path, expanded, source, why, max_rows)
+
+                return evaluate_expanded(document, types, run)
         why = "the fused engine can't read these files exactly: their parts differ, or names stand twice"
     table = read_arrow_table(path, allow_empty=allow_empty)
+    check_names([str(name) for name in table.column_names])
     schema, frame = schema_of(table.schema), table.to_pandas(ignore_metadata=True)
     del table
-    check_names([str(name) for name in frame.columns])
+    return evaluate_expanded(document, dict(schema), lambda expanded: _gx(frame, schema, expanded, why))
+
+
+def _gx(frame: Any, schema: Schema, document: Mapping[str, Any], why: str) -> Evaluation:
     from airflow_mlsecops.core.controls.gx_pandas import run_suite
 
     everything = tuple(range(len(document["expectations"])))
@@ -153,7 +143,7 @@ def choose(engine: str, document: Mapping[str, Any]) -> tuple[str, str]:
         return "fused", "asked for"
     if not installed:
         return "gx", "DuckDB isn't installed; airflow-mlsecops[duckdb] brings the fused engine"
-    able = sum(item["type"] in COMPILERS and is_plain(item) for item in document["expectations"])
+    able = sum(item["type"] in COMPILERS and is_plain(probe(item)) for item in document["expectations"])
     if not able:
         return "gx", "no expectation of the suite can be computed exactly in SQL"
     return "fused", f"{able} of {len(document['expectations'])} expectations can be computed in one scan"

@@ -5,7 +5,7 @@ Procedure:
 1. Compile each expectation to a plan; one that isn't exact in SQL is left to GX.
 2. Compute the aggregates of all plans in one scan of the columns they name.
 3. Drop the plans whose guards came out false: for these data they wouldn't be exact.
-4. Decide; uniqueness asks its own query of one column then.
+4. Decide; uniqueness asks its own query of one column then, and security checks look at candidates in Python.
 5. Number the rows that break an expectation, in the order of the parts.
 """
 
@@ -16,11 +16,11 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_mlsecops.core.controls.suite import named_columns
-from airflow_mlsecops.core.errors import DataError
 from airflow_mlsecops.core.findings import Severity
 from airflow_mlsecops.core.validation.compilers import compile_item
 from airflow_mlsecops.core.validation.outcome import Outcome
 from airflow_mlsecops.core.validation.plans import Plan, Table
+from airflow_mlsecops.core.validation.reading import reading
 from airflow_mlsecops.core.validation.source import ROW, Source
 
 
@@ -46,7 +46,7 @@ def run_fused(source: Source, document: Mapping[str, Any], *, max_rows: int) -> 
         plan = compile_item(item, table)
         if plan is not None:
             plans[index] = plan
-    ask = _Answers(source)
+    ask = Answers(source)
     # 2.
     ask.compute([sql for plan in plans.values() for sql in (*plan.aggregates, *plan.guards)])
     for index, plan in plans.items():
@@ -54,13 +54,16 @@ def run_fused(source: Source, document: Mapping[str, Any], *, max_rows: int) -> 
         if not all(ask(guard) is True for guard in plan.guards):
             continue
         # 4.
+        if plan.prepare is not None:
+            plan.prepare(ask, source)
         answer = plan.decide(ask)
         if answer is None:
             continue
         item = document["expectations"][index]
         outcome = Outcome(index, item["type"], tuple(named_columns(item)), Severity(item["severity"]), **vars(answer))
         # 5.
-        if plan.bad and outcome.unexpected:
+        outcome = replace(outcome, rows=outcome.rows[:max_rows])
+        if plan.bad and outcome.unexpected and not outcome.rows:
             outcome = replace(outcome, rows=row_numbers(source, plan.bad, min(max_rows, outcome.unexpected)))
         outcomes[index] = outcome
     return outcomes
@@ -85,29 +88,21 @@ def rows_of(source: Source, query: str) -> list[tuple[Any, ...]]:
     Raises:
         DataError: if the data are damaged, or don't fit the memory that is allowed. Its message quotes no cell.
     """
-    import duckdb
-
-    try:
+    with reading():
         rows: list[tuple[Any, ...]] = source.connection.execute(query).fetchall()
-    except duckdb.OutOfMemoryException as error:
-        raise DataError(
-            "the data don't fit the memory that is allowed", "raise memory_limit, or split the data set"
-        ) from error
-    except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException) as error:
-        raise DataError(
-            f"the data could not be read ({type(error).__name__})", "they are truncated or damaged; write them again"
-        ) from error
     return rows
 
 
-class _Answers:
+class Answers:
     """Values by their SQL: the shared scan's aggregates, and queries that are run when they are asked for."""
 
     def __init__(self, source: Source) -> None:
+        """Nothing is asked yet."""
         self._source = source
         self._known: dict[str, Any] = {"count(*)": source.rows}
 
     def __call__(self, sql: str) -> Any:
+        """The value of an aggregate that was computed, or of a query."""
         if sql not in self._known:
             self._known[sql] = rows_of(self._source, sql)[0][0]
         return self._known[sql]

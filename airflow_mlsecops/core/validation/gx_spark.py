@@ -17,7 +17,9 @@ from typing import Any
 from airflow_mlsecops.core.controls.gx_pandas import COUNTS_ONLY, quiet_context, refuse_own_sql, run_suite_on
 from airflow_mlsecops.core.controls.tables import part_files, table_format
 from airflow_mlsecops.core.errors import ConfigurationError, DataError, MissingExtraError
-from airflow_mlsecops.core.validation.engines import Evaluation, check_names, check_rows
+from airflow_mlsecops.core.profile.table_schema import schema_of
+from airflow_mlsecops.core.validation.engines import check_names, check_rows
+from airflow_mlsecops.core.validation.evaluation import Evaluation, evaluate_expanded
 
 _ALWAYS = {
     "spark.sql.caseSensitive": "true",
@@ -76,7 +78,7 @@ def evaluate_on_spark(
     """
     refuse_own_sql(document)
     parts = part_files(path)
-    columns = _checked_columns(parts)
+    types = _checked_columns(parts)
     with _session(settings) as session:
         from pyspark.errors import PySparkException
 
@@ -84,15 +86,20 @@ def evaluate_on_spark(
             frame = session.read.parquet(*[part.resolve().as_uri() for part in parts])
             rows = int(frame.count())
             check_rows(rows, allow_empty)
-            outcomes = run_suite_on(columns, document, lambda expectations: _validate(frame, expectations))
+            return evaluate_expanded(document, types, lambda expanded: _judged(frame, rows, types, expanded, why))
         except PySparkException as error:
             kind = error.getCondition() or type(error).__name__
             raise DataError(f"Spark can't read the data ({kind})", "look at Spark's log") from None
+
+
+def _judged(frame: Any, rows: int, types: Mapping[str, str], document: Mapping[str, Any], why: str) -> Evaluation:
+    outcomes = run_suite_on(list(types), document, lambda expectations: _validate(frame, expectations))
     everything = tuple(range(len(document["expectations"])))
-    return Evaluation(tuple(outcomes), rows, tuple(columns), "gx-spark", why, everything)
+    return Evaluation(tuple(outcomes), rows, tuple(types), "gx-spark", why, everything)
 
 
-def _checked_columns(parts: list[Path]) -> list[str]:
+def _checked_columns(parts: list[Path]) -> dict[str, str]:
+    """Columns and the names of their types, in order."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -109,7 +116,7 @@ def _checked_columns(parts: list[Path]) -> list[str]:
     if len(set(names)) != len(names) or not names:
         raise DataError(f"{parts[0].name} has a column twice, or none", "give each column its own name")
     check_names(names)
-    return names
+    return dict(schema_of(schemas[0]))
 
 
 @contextmanager

@@ -16,7 +16,9 @@ from typing import Any
 from airflow_mlsecops.core.controls.gx_pandas import COUNTS_ONLY, quiet_context, refuse_own_sql, run_suite_on
 from airflow_mlsecops.core.digest import Sha256
 from airflow_mlsecops.core.errors import DataError
-from airflow_mlsecops.core.validation.engines import Evaluation, check_rows
+from airflow_mlsecops.core.profile.table_schema import type_name
+from airflow_mlsecops.core.validation.engines import check_rows
+from airflow_mlsecops.core.validation.evaluation import Evaluation, evaluate_expanded
 from airflow_mlsecops.core.validation.sql.errors import told_safely
 from airflow_mlsecops.core.validation.sql.export import export
 from airflow_mlsecops.core.validation.sql.snapshot import Snapshot
@@ -42,16 +44,21 @@ def evaluate_in_database(
     """
     refuse_own_sql(document)
     check_rows(rows, allow_empty)
-    columns = [column.name for column in snapshot.columns]
+    types = {column.name: type_name(column.type) for column in snapshot.columns}
+
+    def run(expanded: Mapping[str, Any]) -> Evaluation:
+        outcomes = run_suite_on(list(types), expanded, lambda expectations: _validate(snapshot, expectations))
+        everything = tuple(range(len(expanded["expectations"])))
+        return Evaluation(tuple(outcomes), rows, tuple(types), "gx-sql", why, everything)
+
     with told_safely(f"judging {snapshot.source}"):
-        outcomes = run_suite_on(columns, document, lambda expectations: _validate(snapshot, expectations))
+        found = evaluate_expanded(document, types, run)
     if export(snapshot, None) != (rows, digest):
         raise DataError(
             f"{snapshot.source} answers differently each time it is asked",
             "give it an order, and no random() or clock; or judge its snapshot with engine='fused'",
         )
-    everything = tuple(range(len(document["expectations"])))
-    return Evaluation(tuple(outcomes), rows, tuple(columns), "gx-sql", why, everything)
+    return found
 
 
 def _validate(snapshot: Snapshot, expectations: list[Any]) -> dict[int, Any]:

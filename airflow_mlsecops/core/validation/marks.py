@@ -6,7 +6,7 @@ the order of the rows; what Great Expectations evaluated has named all of its ro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.core.errors import DataError
 from airflow_mlsecops.core.validation.compilers import compile_item
-from airflow_mlsecops.core.validation.engines import Evaluation
+from airflow_mlsecops.core.validation.evaluation import Evaluation
+from airflow_mlsecops.core.validation.fused import Answers
 from airflow_mlsecops.core.validation.outcome import Outcome
-from airflow_mlsecops.core.validation.plans import Table
+from airflow_mlsecops.core.validation.plans import Plan, Table
 from airflow_mlsecops.core.validation.source import ROW, Source, open_source
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Marks:
 
     Use it as a context manager::
 
-        with Marks(path, found, document, broken, memory_limit="512MB") as marks:
+        with Marks(path, found, broken, memory_limit="512MB") as marks:
             broken_by = marks.between(0, 1000)
     """
 
@@ -38,7 +39,6 @@ class Marks:
         self,
         path: Path,
         found: Evaluation,
-        document: Mapping[str, Any],
         broken: Sequence[Outcome],
         *,
         memory_limit: str,
@@ -48,12 +48,11 @@ class Marks:
         Args:
             path: the table that was evaluated.
             found: what was found in it.
-            document: of the suite.
             broken: the outcomes whose rows are wanted, each with unexpected rows.
             memory_limit: how much memory DuckDB may use.
         """
         self._path = path
-        self._items = document["expectations"]
+        self._items = found.items
         self._listed = [place for place, each in enumerate(broken) if each.index in found.by_gx]
         self._asked = [place for place, each in enumerate(broken) if each.index not in found.by_gx]
         self._broken = broken
@@ -110,23 +109,33 @@ class Marks:
         """Row numbers through all parts, rising, each with one boolean per predicate."""
         import numpy as np
 
-        predicates = [self._predicate(source, self._broken[place]) for place in self._asked]
-        named = ", ".join(f"coalesce({sql}, false) AS m{place}" for place, sql in enumerate(predicates))
+        plans = self._plans(source)
         before = 0
         for scan, count in source.parts:
+            predicates = [plan.bad or f"({before} + {ROW} IN (SELECT r FROM {plan.listed}))" for plan in plans]
+            named = ", ".join(f"coalesce({sql}, false) AS m{place}" for place, sql in enumerate(predicates))
             query = f"SELECT {ROW} AS n, {named} FROM {scan} WHERE {' OR '.join(predicates)} ORDER BY n"
             for batch in _batches(source, query):
                 flags = [batch.column(k + 1).to_numpy(zero_copy_only=False) for k in range(len(predicates))]
                 yield before + batch.column(0).to_numpy().astype(np.int64), np.stack(flags, axis=1)
             before += count
 
-    def _predicate(self, source: Source, outcome: Outcome) -> str:
-        plan = compile_item(self._items[outcome.index], Table(source.relation, source.rows, source.columns))
-        if plan is None or not plan.bad:
-            raise DataError(
-                f"{outcome.type} counts {outcome.unexpected} rows and can't tell which", "validate with engine='gx'"
-            )
-        return plan.bad
+    def _plans(self, source: Source) -> list[Plan]:
+        """The plans, with the scratch tables that their predicates read made anew."""
+        table, plans = Table(source.relation, source.rows, source.columns), []
+        for outcome in (self._broken[place] for place in self._asked):
+            plan = compile_item(self._items[outcome.index], table)
+            if plan is None or not (plan.bad or plan.listed):
+                raise DataError(
+                    f"{outcome.type} counts {outcome.unexpected} rows and can't tell which", "validate with engine='gx'"
+                )
+            plans.append(plan)
+        ask = Answers(source)
+        ask.compute([sql for plan in plans if plan.prepare for sql in plan.aggregates])
+        for plan in plans:
+            if plan.prepare is not None:
+                plan.prepare(ask, source)
+        return plans
 
 
 def _batches(source: Source, query: str) -> Iterator[Any]:

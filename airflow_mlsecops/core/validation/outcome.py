@@ -68,8 +68,8 @@ def gx_result(outcome: Outcome, item: Mapping[str, Any]) -> dict[str, Any]:
             "unexpected_percent_total": _percent(outcome.unexpected, outcome.elements),
             "unexpected_percent_nonmissing": _percent(outcome.unexpected, outcome.saw),
         }
-    elif outcome.observed is not None:
-        result = {"observed_value": jsonable(outcome.observed)}
+    if outcome.observed is not None:
+        result |= {"observed_value": jsonable(outcome.observed)}
     raised = bool(outcome.trouble)
     return {
         "success": outcome.held and not raised,

@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from airflow_mlsecops.core.validation.security.arguments import ARGUMENTS, REQUIRED
+
 _EXACT = 2**53
 """Whole numbers up to this are exact as floats, into which GX turns bounds."""
 
@@ -25,6 +27,8 @@ def is_plain(item: Mapping[str, Any]) -> bool:
     if not all(name in kwargs for name in required) or not all(arguments[name](kwargs[name]) for name in kwargs):
         return False
     if "min_value" in arguments and low is None and high is None:
+        return False
+    if "other" in arguments and ("other" in kwargs) == ("split_column" in kwargs):
         return False
     return low is None or high is None or bool(low <= high)
 
@@ -145,6 +149,7 @@ PLAIN: dict[str, dict[str, _Check]] = {
     "expect_table_row_count_to_be_between": _bounds(_count),
     "expect_table_row_count_to_equal": {"value": _count},
     "expect_table_schema_to_match_baseline": {"sha256": _digest},
+    **ARGUMENTS,
 }
 """Type -> its arguments, and what their values must be to be right beyond doubt."""
 
@@ -162,4 +167,5 @@ _REQUIRED: dict[str, tuple[str, ...]] = {
     "expect_table_row_count_to_be_between": (),
     "expect_table_row_count_to_equal": ("value",),
     "expect_table_schema_to_match_baseline": (),
+    **REQUIRED,
 }

@@ -15,7 +15,7 @@ from typing import Any
 
 from airflow_mlsecops.core.profile.compare import Compared
 from airflow_mlsecops.core.validation.regex import translate
-from airflow_mlsecops.core.validation.source import Column, literal
+from airflow_mlsecops.core.validation.source import Column, Source, literal
 
 Ask = Callable[[str], Any]
 """From an aggregate's or a query's SQL to its value."""
@@ -35,6 +35,7 @@ class Answer:
     elements: int | None = None
     trouble: str = ""
     compared: Compared | None = None
+    rows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,16 @@ class Plan:
         aggregates: SQL of what the shared scan has to compute.
         guards: SQL of aggregates that must be true for the answer to be exact.
         bad: predicate of the rows that break it, for their numbers; empty when rows have none.
+        prepare: runs before ``decide``; makes scratch tables that it, ``bad`` and ``listed`` read.
+        listed: a scratch table of the numbers ``r`` of the rows that break it, where no predicate tells them.
     """
 
     decide: Callable[[Ask], Answer | None]
     aggregates: tuple[str, ...] = ()
     guards: tuple[str, ...] = ()
     bad: str = ""
+    prepare: Callable[[Ask, Source], None] | None = None
+    listed: str = ""
 
 
 @dataclass(frozen=True)

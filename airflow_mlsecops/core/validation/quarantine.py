@@ -27,7 +27,7 @@ from airflow_mlsecops.core.controls.tables import part_files, read_arrow_table, 
 from airflow_mlsecops.core.csv_records import rewritten_csv
 from airflow_mlsecops.core.errors import DataError
 from airflow_mlsecops.core.findings import Severity
-from airflow_mlsecops.core.validation.engines import Evaluation
+from airflow_mlsecops.core.validation.evaluation import Evaluation
 from airflow_mlsecops.core.validation.marks import Marks
 from airflow_mlsecops.core.validation.outcome import Outcome
 from airflow_mlsecops.core.validation.row_groups import RowGroups
@@ -77,7 +77,6 @@ class Parted:
 def part(
     path: Path,
     found: Evaluation,
-    document: Mapping[str, Any],
     broken: Sequence[Outcome],
     quarantine: Quarantine,
     *,
@@ -88,7 +87,6 @@ def part(
     Args:
         path: the table, a private copy.
         found: what was found in it.
-        document: of the suite.
         broken: the outcomes that don't hold.
         quarantine: what to keep.
         memory_limit: how much memory DuckDB may use.
@@ -104,7 +102,7 @@ def part(
         bad, good = Path(folder) / "bad.parquet", Path(folder) / "good.parquet"
         as_csv = table_format(part_files(path)[0]) == "csv" and path.is_file()
         copied = good if quarantine.remainder and not as_csv else None
-        with Marks(path, found, document, wanted, memory_limit=memory_limit) as marks:
+        with Marks(path, found, wanted, memory_limit=memory_limit) as marks:
             rows = _copy(path, marks, wanted, bad, copied)
         rest = quarantine.remainder and rows < found.rows
         if rest and as_csv:

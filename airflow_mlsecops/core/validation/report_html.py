@@ -42,7 +42,7 @@ def report_page(
         examples: some values that aren't as expected, by the outcome's index; none are shown without.
         more: further sections, which come before the list of all expectations.
     """
-    items = report.details["suite"]["expectations"]
+    items = report.details["evaluated"]
     ordered = list(outcomes)
     broken = [outcome for outcome in ordered if not holds[outcome.index]]
     content = [_summary(report)]

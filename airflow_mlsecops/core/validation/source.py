@@ -30,7 +30,7 @@ class Column:
 
     Attributes:
         name: its name.
-        kind: ``int``, ``float`` (64 bits), ``text``, ``bool`` or ``other``.
+        kind: ``int``, ``float`` (64 bits), ``text``, ``bool``, ``time`` (microseconds) or ``other``.
         type: Arrow's name of its type.
     """
 
@@ -204,4 +204,6 @@ def _kind(of: Any) -> str:
         return "float32" if types.is_float32(of) else "other"
     if types.is_string(of) or types.is_large_string(of):
         return "text"
+    if types.is_timestamp(of):
+        return "time" if of.unit in ("us", "ms") else "other"
     return "bool" if types.is_boolean(of) else "other"

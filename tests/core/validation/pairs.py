@@ -11,6 +11,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from airflow_mlsecops.core.validation.security.cell_plan import CELL_CHECKS
+
 INTS = [0, 1, 2, 3, 5, 7, -1, -4, 100]
 BIG = [2**53, 2**53 + 1, 2**53 + 2, -(2**53) - 1, 2**62]
 FLOATS = [0.0, -0.0, 0.1, 0.2, 0.30000000000000004, 1.0, 2.5, -3.0, 1e300, 5e-324]
@@ -153,5 +155,18 @@ def _expectations(rng: random.Random, of: pa.Table) -> Iterator[tuple[str, dict[
         ("expect_column_to_exist", {"column": rng.choice([*names, "nobody"])}),
         ("expect_column_kl_divergence_to_be_less_than", {"column": "t2", "threshold": 0.5, "partition_object": {
             "values": ["a", "b"], "weights": [0.5, 0.5]}}),
+        *((kind, {"column": rng.choice([text, text, column]), **mostly}) for kind in CELL_CHECKS),
+        ("expect_table_near_duplicates_to_be_few", {"column": text, "min_group": 2, "max_group": rng.choice([0, 0.3])}),
+        ("expect_column_tokens_not_to_predict_label", {"column": text, "label_column": rng.choice(["t2", "i", "b"]),
+            "min_count": 2, "min_share": 0.6, "alpha": 0.5}),
+        ("expect_column_tokens_not_to_predict_label", {"column": rng.choice([text, "i"]), "label_column": "t2",
+            "min_count": 2, "min_share": 0.6, "alpha": 0.5, "unit": "value"}),
+        ("expect_train_test_overlap_to_be_low", {"column": text, "split_column": "t2", "train": "a", "test": "b",
+            "max_share": rng.choice([0, 0.5])}),
+        ("expect_column_timestamps_to_be_monotone_and_not_in_the_future", {
+            "column": rng.choice(["when", "zoned", "day"]), "strictly": rng.random() < 0.5,
+            "now": rng.choice(["2024-01-02T03:04:05Z", "2025-01-01T00:00:00Z"])}),
+        ("expect_column_categorical_cardinality_to_be_bounded", {"column": chosen, "max_distinct": rng.randint(1, 5),
+            "max_length": rng.randint(1, 4)}),
     ]  # fmt: skip
     yield rng.choice(pool)

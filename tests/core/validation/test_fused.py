@@ -21,6 +21,7 @@ from airflow_mlsecops.core.controls.validation import validate_data
 from airflow_mlsecops.core.errors import ConfigurationError, DataError, MissingExtraError
 from airflow_mlsecops.core.pinning.pin import pin
 from airflow_mlsecops.core.validation import engines
+from airflow_mlsecops.core.validation.custom import MODULES, make_known
 from airflow_mlsecops.core.validation.engines import choose, evaluate
 from airflow_mlsecops.core.validation.plain import is_plain
 from airflow_mlsecops.core.validation.regex import translate
@@ -161,6 +162,7 @@ def test_auto_says_why_and_fused_without_duckdb_names_the_extra(
 
 def test_what_is_plain_is_right_for_gx() -> None:
     """The table that spares GX's import accepts nothing that GX refuses."""
+    make_known(MODULES)
     plain = 0
     for seed in range(30):
         for item in pairs.suite(seed, pairs.table(seed), 60)["expectations"]:

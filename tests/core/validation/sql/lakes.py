@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_mlsecops.core.controls.suite import load_suite
 from airflow_mlsecops.core.digest import Sha256
-from airflow_mlsecops.core.validation.engines import Evaluation
+from airflow_mlsecops.core.validation.evaluation import Evaluation
 from airflow_mlsecops.core.validation.gx_sql import evaluate_in_database
 from airflow_mlsecops.core.validation.sql.export import export
 from airflow_mlsecops.core.validation.sql.postgresql import PostgresDatabase
