@@ -274,5 +274,5 @@ def test_where_a_log_is_asked_for_it_counts_once_it_is_logged(run: Run, asked: A
     (digest,) = (path.name.split(".")[0] for path in asked.evidence.glob("bundles/*/approval/*"))
     bundle = asked.store.get(digest).bundle
     assert bundle is not None
-    log.append([Entry.of(bundle).encode()])
+    log.append([Entry.of(bundle).encode()])  # as the gate does that waits
     assert [said.level for said in _answers(asked)] == [Assurance.SIGNED]

@@ -7,21 +7,17 @@ server asks that serves it: ``mlsecops verify``.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import jwt
 import pytest
-from airflow_api import AirflowApi, AirflowApiError
+from airflow_api import AirflowApi
 from airflow_stack import AirflowStack
 
 from airflow_mlsecops.cli.main import main
 from airflow_mlsecops.core.artifact import Artifact
-from airflow_mlsecops.core.clock import utcnow
-from airflow_mlsecops.core.predicates import approval
-from airflow_mlsecops.core.predicates.approval import Assurance
 from tests.support.attacked import Attacked
 
 pytestmark = pytest.mark.e2e

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from airflow_mlsecops.core.approving.answers import answers_in, unlogged_answers
 from airflow_mlsecops.core.approving.errors import (
     AlreadyAnsweredError,
     AnswerRefusedError,
@@ -21,10 +22,10 @@ from airflow_mlsecops.core.artifact import Form, Identity, Kind
 from airflow_mlsecops.core.clock import to_text
 from airflow_mlsecops.core.digest import Sha256
 from airflow_mlsecops.core.errors import StatementError
-from airflow_mlsecops.core.evidence import CLOCK_SKEW, Evidence, Refused, collect, refuse
-from airflow_mlsecops.core.policy import Dossier, gather, quorum
+from airflow_mlsecops.core.evidence import CLOCK_SKEW, Refused, collect, refuse
+from airflow_mlsecops.core.policy import Dossier, gather
 from airflow_mlsecops.core.policy.quorum import Answer
-from airflow_mlsecops.core.predicates import APPROVAL, APPROVAL_REQUEST, approval, approval_request
+from airflow_mlsecops.core.predicates import APPROVAL_REQUEST, approval_request
 from airflow_mlsecops.core.predicates.approval import Assurance, Decision
 from airflow_mlsecops.core.predicates.approval_request import EVERY_REQUEST, ApprovalRequest
 from airflow_mlsecops.core.statement import Statement
@@ -213,16 +214,14 @@ def open_case(asked: Asked, store: EvidenceStore, trust: TrustPolicy, now: datet
     """Read what the store holds now about what is asked.
 
     Raises:
+        StatementError: if a verified answer can't be read; it may be a rejection.
         StoreUnavailableError: if the store can't be reached.
     """
     dossier = gather(store, asked.about.identity, trust, now)
     evidence = dossier.sets[asked.about.identity.digest]
-    verified, withdrawn = _answers(evidence.of(APPROVAL.slug)), _answers(evidence.withdrawn_of(APPROVAL.slug))
-    rejected = [each for each in withdrawn if each.said.decision is Decision.REJECTED]
-    standing = tally(asked.said, asked.digest, [*verified, *rejected], now)
-    unlogged = {item.digest for item in evidence.refused if item.code == "not-logged"}
-    waiting = [each for each in withdrawn if each.item.digest in unlogged]
-    given = tuple(each for each in (*verified, *waiting) if each.said.request == asked.digest)
+    answers = answers_in(evidence)
+    standing = tally(asked.said, asked.digest, answers, now)
+    given = tuple(each for each in (*answers, *unlogged_answers(evidence)) if each.said.request == asked.digest)
     return Case(asked, dossier, standing, given)
 
 
@@ -240,6 +239,10 @@ def open_requests(store: EvidenceStore, trust: TrustPolicy, now: datetime) -> tu
             case.check_open(Decision.APPROVED, now)
         except AnswerRefusedError:
             continue
+        except StatementError as error:
+            unread = Refused(asked.digest, f"request {asked.digest}", error.code, f"an answer to it: {error.message}")
+            found = replace(found, refused=(*found.refused, unread))
+            continue
         cases.append(case)
     return cases, found
 
@@ -247,16 +250,6 @@ def open_requests(store: EvidenceStore, trust: TrustPolicy, now: datetime) -> tu
 def _is_signed(answer: Answer, now: datetime) -> bool:
     """Whether it is the person's own signature, and still valid."""
     return answer.level is Assurance.SIGNED and (answer.said.expires_at is None or now <= answer.said.expires_at)
-
-
-def _answers(items: Iterable[Evidence]) -> list[Answer]:
-    found = []
-    for item in items:
-        try:
-            found.append(quorum.answer(approval.parse(item.statement), item))
-        except StatementError:
-            continue  # the gate reads it again, and says NO
-    return found
 
 
 def _about(statement: Statement) -> About:
