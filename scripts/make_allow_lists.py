@@ -42,6 +42,7 @@ REVIEWED = {
     "sklearn.neighbors._base.NeighborsBase.__setstate__",
     "sklearn.feature_extraction.text.TfidfTransformer.__setstate__",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor.__setstate__",
+    "scipy.sparse._coo.coo_matrix.__setstate__",
     "sklearn.linear_model._stochastic_gradient.BaseSGD.__setstate__",
     "torch.nn.modules.module.Module.__setstate__",
     "torch.nn.modules.activation.MultiheadAttention.__setstate__",
@@ -277,6 +278,8 @@ def of_pandas() -> Lists:
             "IntervalDtype",
         ),
         uses("pandas", "new", "TimedeltaIndex", "PeriodIndex", "IntervalIndex"),
+        uses("pandas", "new", *(name for name in vars(importlib.import_module("pandas")) if name.endswith("Dtype"))),
+        uses("pandas", "name", "NA"),
         uses("pandas._libs.tslibs.timedeltas", "name", "Timedelta"),
     )
 
