@@ -1,4 +1,4 @@
-"""Ordinary models that are drawn at random: other parameters, data, nestings, dtypes and ways of saving than any before.
+"""Ordinary models that are drawn at random: their parameters, data, nestings, dtypes, and how they are saved.
 
 Every scikit-learn estimator gets parameters that its own constraints allow, and learns from one of the data sets that
 come with scikit-learn, as an array or as a table. ``seed`` names a corpus: what one was measured on once, and mended
@@ -130,7 +130,11 @@ def _drawn(rules: Any, chance: random.Random) -> Any:
             low = rule.left if rule.left is not None and rule.left > -1e6 else 0
             high = rule.right if rule.right is not None and rule.right < 1e6 else low + 5
             whole = issubclass(Integral, rule.type) or rule.type is Integral
-            choices.append(chance.randint(int(low) + 1, max(int(high), int(low) + 1)) if whole else low + (high - low) * chance.uniform(0.05, 0.9))
+            choices.append(
+                chance.randint(int(low) + 1, max(int(high), int(low) + 1))
+                if whole
+                else low + (high - low) * chance.uniform(0.05, 0.9)
+            )
         elif rule == "boolean":
             choices += [True, False]
         elif rule == "random_state":
@@ -162,11 +166,12 @@ def _data(chance: random.Random) -> list[tuple[Any, ...]]:
         "fortran": np.asfortranarray(x),
     }[kind]
     text = [f"the {word} fox {index % 7}" for index, word in enumerate(["red", "lazy", "quick"] * 20)]
-    positive = np.abs(table.to_numpy()) + 0.1
+    plain, pairs = table.to_numpy(), np.array([[0, 1], [1, 0], [1, 1]] * 20)
+    positive = np.abs(plain) + 0.1
     return [
         (x, labels), (positive, labels), (x, numbers), (positive, numbers), (x,), (labels,), (text,),
-        (x, np.column_stack([numbers, numbers * 2])), (positive, np.array([[0, 1], [1, 0], [1, 1]] * 20)),
-        (table.to_numpy()[:, 0], numbers), ([{"a": 1.0, "b": "u"}, {"a": 2.0}] * 30,), (table.to_numpy(), positive[:, :2]),
+        (x, np.column_stack([numbers, numbers * 2])), (positive, pairs), (plain[:, 0], numbers),
+        ([{"a": 1.0, "b": "u"}, {"a": 2.0}] * 30,), (plain, positive[:, :2]),
     ]  # fmt: skip
 
 
@@ -211,22 +216,43 @@ def nested(seed: int) -> Iterator[tuple[str, Any]]:
         make_pipeline(columns, ExtraTreesClassifier(5)), {"extratreesclassifier__max_depth": [2, 3, None]}, n_iter=2,
         scoring=make_scorer(matthews_corrcoef), cv=RepeatedStratifiedKFold(n_splits=2, n_repeats=1),
     ).fit(table, two)  # fmt: skip
-    yield "pipeline-of-pipelines", make_pipeline(
-        make_pipeline(make_pipeline(StandardScaler()), PCA(8)), make_pipeline(SVC(probability=False))
-    ).fit(x, many)
-    yield "calibrated", CalibratedClassifierCV(make_pipeline(StandardScaler(), SVC()), cv=2, method="isotonic").fit(x, many % 2)
-    yield "stack-of-pipelines", StackingClassifier(
-        [("p", make_pipeline(StandardScaler(), LogisticRegression())), ("t", HistGradientBoostingClassifier(max_iter=3))],
-        cv=2,
-    ).fit(x, many % 2)
-    yield "chain", ClassifierChain(LogisticRegression(), order="random", random_state=seed).fit(
-        x, np.column_stack([many % 2, many > 4])
+    yield (
+        "pipeline-of-pipelines",
+        make_pipeline(
+            make_pipeline(make_pipeline(StandardScaler()), PCA(8)), make_pipeline(SVC(probability=False))
+        ).fit(x, many),
+    )
+    yield (
+        "calibrated",
+        CalibratedClassifierCV(make_pipeline(StandardScaler(), SVC()), cv=2, method="isotonic").fit(x, many % 2),
+    )
+    yield (
+        "stack-of-pipelines",
+        StackingClassifier(
+            [
+                ("p", make_pipeline(StandardScaler(), LogisticRegression())),
+                ("t", HistGradientBoostingClassifier(max_iter=3)),
+            ],
+            cv=2,
+        ).fit(x, many % 2),
+    )
+    yield (
+        "chain",
+        ClassifierChain(LogisticRegression(), order="random", random_state=seed).fit(
+            x, np.column_stack([many % 2, many > 4])
+        ),
     )
     yield "one-vs-rest", OneVsRestClassifier(make_pipeline(StandardScaler(), SVC())).fit(x, many)
     yield "multi-output", MultiOutputRegressor(PassiveAggressiveRegressor()).fit(x, x[:, 10:12])
     yield "target", TransformedTargetRegressor(RidgeCV(), func=np.log1p, inverse_func=np.expm1).fit(x, many)
-    yield "union", FeatureUnion([("pca", PCA(3)), ("k", SelectPercentile(mutual_info_classif, percentile=20))]).fit(x, many)
-    yield "words", make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), TruncatedSVD(2), LogisticRegression()).fit(words, good)
+    yield (
+        "union",
+        FeatureUnion([("pca", PCA(3)), ("k", SelectPercentile(mutual_info_classif, percentile=20))]).fit(x, many),
+    )
+    yield (
+        "words",
+        make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), TruncatedSVD(2), LogisticRegression()).fit(words, good),
+    )
     yield "hashed-words", make_pipeline(HashingVectorizer(n_features=64), LogisticRegression()).fit(words, good)
     yield "from-model", SelectFromModel(ExtraTreesClassifier(4), threshold="median").fit(x, many)
     yield "encoded", make_pipeline(OrdinalEncoder(), LogisticRegression()).fit(table[["kind"]], two)
@@ -235,7 +261,10 @@ def nested(seed: int) -> Iterator[tuple[str, Any]]:
     yield "fixed-threshold", FixedThresholdClassifier(LogisticRegression(), threshold=0.3).fit(x, many % 2)
     scaled = make_pipeline(StandardScaler(), LogisticRegression()).fit(x, many)
     yield "pandas-output", make_pipeline(StandardScaler(), PCA(2)).set_output(transform="pandas").fit(table.iloc[:, :5])
-    yield "with-facts", {"model": scaled, "features": [f"pixel{i}" for i in range(64)], "score": np.float64(0.9), "version": 3}
+    yield (
+        "with-facts",
+        {"model": scaled, "features": [f"pixel{i}" for i in range(64)], "score": np.float64(0.9), "version": 3},
+    )
     yield "list", [scaled, scaled.named_steps["standardscaler"], {"threshold": 0.5}]
     with config_context(enable_metadata_routing=True):
         yield "metadata", LogisticRegression().set_fit_request(sample_weight=True).fit(x, many)
@@ -249,7 +278,24 @@ def values(seed: int) -> Iterator[tuple[str, Any]]:
 
     rng = np.random.default_rng(seed)
     whole = rng.integers(0, 100, 24)
-    for dtype in ("?", "i1", "<u2", ">i4", "u8", "f2", ">f4", "f8", "c8", ">c16", "S5", "U4", "M8[ns]", "M8[D]", "m8[s]", "V3"):
+    for dtype in (
+        "?",
+        "i1",
+        "<u2",
+        ">i4",
+        "u8",
+        "f2",
+        ">f4",
+        "f8",
+        "c8",
+        ">c16",
+        "S5",
+        "U4",
+        "M8[ns]",
+        "M8[D]",
+        "m8[s]",
+        "V3",
+    ):
         try:
             array = whole.astype(dtype)
         except TypeError:
