@@ -7,7 +7,9 @@ for, is no longer held out, and another seed is.
 
 from __future__ import annotations
 
+import functools
 import gzip
+import importlib
 import io
 import itertools
 import pickle
@@ -273,9 +275,9 @@ def nested(seed: int) -> Iterator[tuple[str, Any]]:
 def values(seed: int) -> Iterator[tuple[str, Any]]:
     """Arrays of every dtype and layout, and columns, indexes and tables of pandas' own dtypes."""
     import numpy as np
-    import pandas as pd
     import scipy.sparse
 
+    pd: Any = importlib.import_module("pandas")  # its stubs know fewer dtypes than it has
     rng = np.random.default_rng(seed)
     whole = rng.integers(0, 100, 24)
     for dtype in (
@@ -360,6 +362,10 @@ def saved_somehow(name: str, model: Any, seed: int) -> Iterator[Saved]:
         yield f"{name}/{way}", ways[way](model)
 
 
+def _pickled(protocol: int, model: Any) -> bytes:
+    return pickle.dumps(model, protocol)
+
+
 def _ways() -> dict[str, Callable[[Any], bytes]]:
     import joblib
 
@@ -373,11 +379,11 @@ def _ways() -> dict[str, Callable[[Any], bytes]]:
 
     def plain(model: Any) -> bytes:
         target = io.BytesIO()
-        pickle._Pickler(target, 4).dump(model)  # type: ignore[attr-defined]  # the one in Python writes no frames alike
+        pickle._Pickler(target, 4).dump(model)  # the one in Python frames in its own way
         return target.getvalue()
 
     return {
-        **{f"protocol{p}.pkl": (lambda model, p=p: pickle.dumps(model, p)) for p in (2, 3, 4, 5)},
+        **{f"protocol{number}.pkl": functools.partial(_pickled, number) for number in (2, 3, 4, 5)},
         "in-python.pkl": plain,
         "packed.pkl.gz": lambda model: gzip.compress(pickle.dumps(model), 9),
         "mapped.joblib": dumped(compress=0),

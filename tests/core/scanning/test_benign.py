@@ -75,13 +75,13 @@ def test_models_that_were_drawn_at_random_pass(tmp_path: Path) -> None:
     whole = bool(os.environ.get("MLSECOPS_WHOLE_CORPUS"))
     reasons: dict[str, list[str]] = {}
     files = unusual = 0
-    for file, data in drawn_files(DRAWN_SEED, part=lambda name: whole or crc32(name.encode()) % 5 == 0):
+    for file, data in drawn_files(DRAWN_SEED, part=lambda name: whole or crc32(name.encode()) % 8 == 0):
         files += 1
         unusual += file.endswith("protocol2.joblib")
         outcome = scan(file, data, tmp_path)
         if not outcome:
             reasons.setdefault(explanation(told(outcome), file), []).append(file)
-    assert files >= (2000 if whole else 350)
+    assert files >= (2000 if whole else 150)
     assert reasons.keys() <= {TWO_READINGS, ZONE, OLD_LOSS}, reasons
     # Nobody writes joblib files of protocol 2 without asking for it; of the others the share is held.
     refused = [file for found in reasons.values() for file in found if not file.endswith("protocol2.joblib")]
