@@ -42,6 +42,7 @@ REVIEWED = {
     "sklearn.neighbors._base.NeighborsBase.__setstate__",
     "sklearn.feature_extraction.text.TfidfTransformer.__setstate__",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor.__setstate__",
+    "scipy.sparse._coo.coo_matrix.__setstate__",
     "sklearn.linear_model._stochastic_gradient.BaseSGD.__setstate__",
     "torch.nn.modules.module.Module.__setstate__",
     "torch.nn.modules.activation.MultiheadAttention.__setstate__",
@@ -233,6 +234,26 @@ def of_numpy() -> Lists:
     )
 
 
+_MASKED = [f"{sign}Int{bits}Dtype" for sign in ("", "U") for bits in (8, 16, 32, 64)]
+_IN_PANDAS_2: dict[str, list[str]] = {
+    "pandas.core.arrays.arrow.array": ["ArrowExtensionArray"],
+    "pandas.core.arrays.boolean": ["BooleanArray", "BooleanDtype"],
+    "pandas.core.arrays.categorical": ["Categorical"],
+    "pandas.core.arrays.datetimes": ["DatetimeArray"],
+    "pandas.core.arrays.floating": ["FloatingArray", "Float32Dtype", "Float64Dtype"],
+    "pandas.core.arrays.integer": ["IntegerArray", *_MASKED],
+    "pandas.core.arrays.interval": ["IntervalArray"],
+    "pandas.core.arrays.numpy_": ["NumpyExtensionArray"],
+    "pandas.core.arrays.period": ["PeriodArray"],
+    "pandas.core.arrays.sparse.array": ["SparseArray"],
+    "pandas.core.arrays.string_": ["StringArray", "StringDtype"],
+    "pandas.core.arrays.string_arrow": ["ArrowStringArray"],
+    "pandas.core.arrays.timedeltas": ["TimedeltaArray"],
+    "pandas.core.dtypes.dtypes": ["ArrowDtype", "SparseDtype"],
+}
+"""Where pandas 2 said that its public classes were; pandas 3 calls all of them by their public names."""
+
+
 def of_pandas() -> Lists:
     """Tables, columns, indexes and their arrays."""
     arrays = classes("pandas.core.arrays")
@@ -277,6 +298,11 @@ def of_pandas() -> Lists:
             "IntervalDtype",
         ),
         uses("pandas", "new", "TimedeltaIndex", "PeriodIndex", "IntervalIndex"),
+        uses("pandas", "new", *(name for name in vars(importlib.import_module("pandas")) if name.endswith("Dtype"))),
+        *(uses(module, "new", *names) for module, names in _IN_PANDAS_2.items()),
+        uses("pandas.core.arrays.string_", "call", "StringDtype"),
+        uses("pandas", "name", "NA"),
+        uses("pandas._libs.missing", "name", "NA"),
         uses("pandas._libs.tslibs.timedeltas", "name", "Timedelta"),
     )
 

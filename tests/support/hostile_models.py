@@ -514,6 +514,23 @@ def _allowed_but_misused() -> Iterator[Case]:
         "bit-generator": p.call(p.named("numpy.random._pickle", "__bit_generator_ctor"), p.text("os.system")),
         "generator-of-evil": p.call(p.named("numpy.random._pickle", "__generator_ctor"), p.text("PCG64"), system),
         "index-of-evil": p.call(p.named("pandas.core.indexes.base", "_new_Index"), system, p.EMPTY_DICT),
+        **{
+            f"new-{name}-of-evil": p.call(
+                p.named(f"pandas.core.indexes.{module}", f"_new_{name}"), system, p.EMPTY_DICT
+            )
+            for module, name in (
+                ("datetimes", "DatetimeIndex"),
+                ("timedeltas", "TimedeltaIndex"),
+                ("interval", "IntervalIndex"),
+            )
+        },
+        "index-of-no-index": p.call(
+            p.named("pandas.core.indexes.interval", "_new_IntervalIndex"), p.named("pandas", "Index"), p.EMPTY_DICT
+        ),
+        "not-a-time-of-evil": p.call(p.named("pandas._libs.tslibs.nattype", "_nat_unpickle"), system),
+        "sparse-of-evil": p.call(p.named("pandas._libs.sparse", "IntIndex"), p.number(1), system),
+        "time-of-evil": p.call(p.named("pyarrow.lib", "timestamp"), system),
+        "zone-by-getattr": p.call(p.named("builtins", "getattr"), p.named("zoneinfo", "ZoneInfo"), p.text("_unpickle")),
         "kd-tree-of-evil": p.call(p.named("sklearn.neighbors._kd_tree", "newObj"), system),
         "wrapper-outside-torch": p.call(
             p.named("torch._utils", "_rebuild_tensor_v2"), p.text("x"), p.number(0), p.EMPTY_TUPLE, p.EMPTY_TUPLE

@@ -25,6 +25,7 @@ Reconstructor = Callable[[Global, tuple[object, ...]], object]
 
 _BIT_GENERATORS = {b"MT19937", b"PCG64", b"PCG64DXSM", b"Philox", b"SFC64"}
 _BASES = {"object", "dict", "list", "set", "frozenset", "tuple", "int", "float", "str", "complex"}
+_TICKS = ("Day", "Hour", "Minute", "Second", "Milli", "Micro", "Nano")
 _ARRAY_CLASSES = {"ndarray", "matrix", "recarray", "MaskedArray", "memmap", "chararray"}
 
 
@@ -150,6 +151,17 @@ def _index(function: Global, args: tuple[object, ...]) -> object:
     return Made(_class(function, args[0]))
 
 
+def _index_of(name: str) -> Reconstructor:
+    """Pandas _new_DatetimeIndex(cls, parameters) and its like, each for the one class that it was written for."""
+
+    def index(function: Global, args: tuple[object, ...]) -> object:
+        if len(args) != 2 or not isinstance(args[0], Global) or args[0].allowed.name != name:
+            raise refuse(function, f"{name} and its parameters")
+        return Made(_class(function, args[0]))
+
+    return index
+
+
 def _made(function: Global, args: tuple[object, ...]) -> object:
     """An object whose arguments are data: a block of a table, a timestamp."""
     if any(isinstance(item, Global) for item in args):
@@ -193,6 +205,15 @@ RECONSTRUCTORS: dict[tuple[str, str], Reconstructor] = {
     ("sklearn.neighbors._ball_tree", "newObj"): _object_of_class,
     ("sklearn.metrics._dist_metrics", "newObj"): _object_of_class,
     ("pandas.core.indexes.base", "_new_Index"): _index,
+    ("pandas.core.indexes.datetimes", "_new_DatetimeIndex"): _index_of("DatetimeIndex"),
+    ("pandas.core.indexes.timedeltas", "_new_TimedeltaIndex"): _index_of("TimedeltaIndex"),
+    ("pandas.core.indexes.interval", "_new_IntervalIndex"): _index_of("IntervalIndex"),
+    ("pandas._libs.interval", "__pyx_unpickle_IntervalMixin"): _object_of_class,
+    **{(module, "Interval"): _made for module in ("pandas", "pandas._libs.interval")},
+    ("pandas._libs.sparse", "IntIndex"): _made,
+    ("pandas._libs.sparse", "BlockIndex"): _made,
+    **{("pandas._libs.tslibs.offsets", name): _made for name in _TICKS},
+    **{("pandas._libs.tslibs.nattype", f"{dashes}nat_unpickle"): _from_text for dashes in ("_", "__")},
     ("pandas._libs.internals", "_unpickle_block"): _made,
     ("pandas._libs.tslibs.timestamps", "_unpickle_timestamp"): _made,
     ("pandas._libs.arrays", "__pyx_unpickle_NDArrayBacked"): _object_of_class,
@@ -200,6 +221,7 @@ RECONSTRUCTORS: dict[tuple[str, str], Reconstructor] = {
     ("pyarrow.lib", "_restore_array"): _made,
     ("pyarrow.lib", "py_buffer"): _made,
     ("pyarrow.lib", "type_for_alias"): _from_text,
+    **{("pyarrow.lib", name): _from_text for name in ("timestamp", "duration", "time32", "time64", "decimal128")},
     ("pyarrow.lib", "chunked_array"): _made,
     ("torch._utils", "_rebuild_tensor"): rebuild_tensor,
     ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor,
