@@ -7,6 +7,7 @@ schemas are compared first, on the driver, and names are told apart by case.
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -130,7 +131,9 @@ def _session(settings: SparkSettings) -> Iterator[Any]:
     if SparkSession.getActiveSession() is not None:
         raise ConfigurationError("a Spark session is open in this process", "stop it: its settings would count here")
     builder = SparkSession.builder.master(settings.master).appName("airflow-mlsecops")
-    for name, value in {**settings.config, **_ALWAYS}.items():
+    # Checks of cells run in Python: here in this one, which has the package, on a cluster in the one that it is told.
+    python = {"spark.pyspark.python": sys.executable} if settings.master.startswith("local") else {}
+    for name, value in {**python, **settings.config, **_ALWAYS}.items():
         builder = builder.config(name, value)
     on_main = threading.current_thread() is threading.main_thread()
     interrupt = signal.getsignal(signal.SIGINT)

@@ -21,6 +21,7 @@ from airflow_mlsecops.core.errors import ConfigurationError, DataError
 from airflow_mlsecops.core.report import Verdict
 from airflow_mlsecops.core.validation.engines import evaluate
 from airflow_mlsecops.core.validation.gx_spark import SparkSettings, evaluate_on_spark
+from airflow_mlsecops.expectations.suites import resolve_suite
 from tests.core.validation.shared_suite import COLUMNS, DIVERGENCES, EXPECTATIONS, ROWS, differences
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # pandas and Spark talk about the column of nulls
@@ -109,6 +110,25 @@ def test_the_report_is_made_by_the_same_rules(tmp_path: Path) -> None:
     assert report.parameters["engine"] == "gx-spark"
     assert "pyspark" in report.tools
     assert [finding.message for finding in report.findings] == ["2 of 2 (100.00 %) are not as expected"]
+
+
+def test_selectors_and_checks_of_cells_run_there_too(tmp_path: Path) -> None:
+    table = pa.table({"n": [1, 2, 3], "t": ["=1", "fine", None], "u": ["a", "b", "<script>"], "x": [b"=1", b"", None]})
+    path = parts(tmp_path / "t", table.slice(0, 1), table.slice(1))
+    document = load_suite(resolve_suite("tabular_security")).document
+    # The executors' Python needs the package, which is installed there; here it lies in the checkout.
+    config = {**SETTINGS.config, "spark.executorEnv.PYTHONPATH": str(Path(__file__).resolve().parents[3])}
+    settings = SparkSettings(SETTINGS.master, config=config)
+    found = evaluate_on_spark(path, document, settings=settings, why="asked for")
+    by_pandas = evaluate(path, document, engine="gx")
+    assert (found.items, found.selected) == (by_pandas.items, by_pandas.selected)
+    told = [(each.type, each.columns, bool(each), each.saw, each.unexpected, each.trouble) for each in found.outcomes]
+    assert told == [
+        (each.type, each.columns, bool(each), each.saw, each.unexpected, each.trouble) for each in by_pandas.outcomes
+    ]
+    accused = {(each.type.rpartition("contain_")[2], *each.columns) for each in found.outcomes if each.unexpected}
+    assert accused == {("formula_injection", "t"), ("script_or_control_characters", "u")}
+    assert sum("can hold text" in each.trouble for each in found.outcomes) == 5
 
 
 @pytest.mark.parametrize(
