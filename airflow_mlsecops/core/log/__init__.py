@@ -8,6 +8,7 @@ from airflow_mlsecops.core.log.checkpoint import Checkpoint, LogTrust
 from airflow_mlsecops.core.log.entry import Entry
 from airflow_mlsecops.core.log.faults import LogFault
 from airflow_mlsecops.core.log.log import Appended, EvidenceLog
+from airflow_mlsecops.core.log.memory import LogMemory, RememberingLogReader
 from airflow_mlsecops.core.log.proof import LogProof
 from airflow_mlsecops.core.log.reader import LogReader
 from airflow_mlsecops.core.log.reindex import rebuild_index
@@ -19,10 +20,12 @@ __all__ = [
     "Entry",
     "EvidenceLog",
     "LogFault",
+    "LogMemory",
     "LogProof",
     "LogReader",
     "LogTrust",
     "LogVerification",
+    "RememberingLogReader",
     "rebuild_index",
     "verify_log",
 ]

@@ -27,6 +27,11 @@ class LogReader:
         self._backend = backend
         self.trust = trust
 
+    @property
+    def backend(self) -> Backend:
+        """Where it lies."""
+        return self._backend
+
     def checkpoint(self) -> Checkpoint | None:
         """The newest published checkpoint, verified; ``None`` if nothing was ever logged, or all of it is gone.
 

@@ -206,6 +206,14 @@ class EvidenceStore:
                 return self._found(key, key.split("/")[1])
         raise EvidenceNotFoundError(f"{self}: no evidence {digest}", "see `mlsecops evidence list`")
 
+    def at(self, key: str) -> Found:
+        """What lies under a key that :meth:`Backend.list` named; broken, if nothing does.
+
+        Raises:
+            StoreUnavailableError: if the store can't be reached.
+        """
+        return self._found(key, key.split("/")[1])
+
     def _opened_log(self, log: EvidenceLog | Callable[[Backend], EvidenceLog]) -> EvidenceLog:
         with self._mutex:
             if callable(log):
