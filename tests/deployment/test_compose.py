@@ -71,8 +71,16 @@ MISTAKES: list[tuple[str, Mutation, str]] = [
         "worker: a connection has a literal",
     ),
     ("secret_values", lambda d: environment(d, "worker").update(BROKER="redis://:pw@redis/0"), "has a password in it"),
-    ("secret_values", lambda d: d["secrets"].update(jwt_private_key={"environment": "JWT"}), "jwt_private_key is not a file"),
-    ("secret_values", lambda d: d["secrets"].update(jwt_private_key={"file": "./deploy/jwt"}), "jwt_private_key is not a file"),
+    (
+        "secret_values",
+        lambda d: d["secrets"].update(jwt_private_key={"environment": "JWT"}),
+        "jwt_private_key is not a file",
+    ),
+    (
+        "secret_values",
+        lambda d: d["secrets"].update(jwt_private_key={"file": "./deploy/jwt"}),
+        "jwt_private_key is not a file",
+    ),
     ("secret_holders", lambda d: service(d, "worker")["secrets"].append("jwt_private_key"), "without using it"),
     ("secret_holders", lambda d: service(d, "worker")["secrets"].append("jwt_private_key"), "jwt_private_key: held by"),
     ("secret_holders", lambda d: service(d, "triggerer")["secrets"].append("signing_key"), "signing_key: held by"),

@@ -114,6 +114,19 @@ class Processes:
             with contextlib.suppress(psutil.NoSuchProcess):
                 psutil.Process(process).resume()
 
+    def revive(self, start: Callable[[str], None]) -> list[str]:
+        """Start again what has ended by itself, as ``restart: unless-stopped`` does; return what that was."""
+        ended = [name for name, process in self.running.items() if process.poll() is not None]
+        for name in ended:
+            start(name)
+        return ended
+
+    def owner(self, pid: int) -> str:
+        """The name of the one among whose children a process is."""
+        names = [name for name, one in self.running.items() if pid in {child.pid for child in self._tree(one)}]
+        assert len(names) == 1, f"process {pid} belongs to {names}"
+        return names[0]
+
     def end(self) -> None:
         """End all of them."""
         leaders = {p.pid: psutil.Process(p.pid) for p in self.running.values() if psutil.pid_exists(p.pid)}
