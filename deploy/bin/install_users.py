@@ -1,4 +1,4 @@
-"""Make the people of the deployment in Airflow's metadata database, each with the role and the password they were given.
+"""Make the people of the deployment in Airflow's metadata database, each with the given role and password.
 
 Run again, it makes who is missing and changes nobody: roles and passwords are then changed in Airflow. Passwords come
 from a secret and reach the database hashed; none stands on a command line or in a log.

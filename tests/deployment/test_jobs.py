@@ -97,7 +97,7 @@ class TestMakeSecrets:
 
         pem = make_secrets.ed25519_key()
         key: Any = load_pem_private_key(pem.encode(), None)
-        assert _guess_best_algorithm(key) == "EdDSA"  # type: ignore[no-untyped-call]
+        assert _guess_best_algorithm(key) == "EdDSA"
         token = JWTGenerator(private_key=pem, valid_for=60, audience="a", algorithm="EdDSA").generate({"sub": "x"})
         assert len(token.split(".")) == 3
         assert make_secrets.ed25519_key() != pem

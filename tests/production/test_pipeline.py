@@ -6,16 +6,20 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import make_demo_data
 import pytest
 from airflow_api import AirflowApiError
 
 from airflow_mlsecops.core.artifact import Artifact
 from airflow_mlsecops.core.clock import utcnow
+from airflow_mlsecops.core.digest import sha256_bytes
 from airflow_mlsecops.core.pinning import Access
 from airflow_mlsecops.core.policy import ReleasePolicy
 from airflow_mlsecops.core.predicates import approval
+from airflow_mlsecops.core.store import open_store
 from airflow_mlsecops.core.verification import verify_release
+from deploy.bin import probe
 from tests.production.evidence import about, check_log, tries
 from tests.production.topology import Topology
 
@@ -28,14 +32,12 @@ THREE = {"first": "bob", "second": "carol", "third": "admin"}
 def conf(topology: Topology, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Where the clean data lie, and the numbers of the three."""
     folder = tmp_path_factory.mktemp("data")
-    for name, made in (
-        ("clean", make_demo_data.write_clean(folder / "clean.csv")),
-        ("poisoned", make_demo_data.write_poisoned(folder / "poisoned.csv")),
-    ):
-        topology.s3.put_object(Bucket="artifacts", Key=f"{name}.csv", Body=made.read_bytes())
+    clean = make_demo_data.write_clean(folder / "clean.csv").read_bytes()
+    make_demo_data.write_poisoned(folder / "poisoned.csv")
     # One row less is another data set, and so another model.
-    fewer = b"".join((folder / "clean.csv").read_bytes().splitlines(keepends=True)[:-1])
-    topology.s3.put_object(Bucket="artifacts", Key="fewer.csv", Body=fewer)
+    fewer = b"".join(clean.splitlines(keepends=True)[:-1])
+    for name, data in (("clean", clean), ("poisoned", (folder / "poisoned.csv").read_bytes()), ("fewer", fewer)):
+        topology.s3.put_object(Bucket="artifacts", Key=f"{name}.csv", Body=data)
     yield {param: topology.user_id(user) for param, user in THREE.items()}
 
 
@@ -72,8 +74,6 @@ def test_two_of_three_release_a_model(topology: Topology, conf: dict[str, str]) 
     assert answers == {"bob": approval.Decision.APPROVED, "carol": approval.Decision.APPROVED}
     assert verify_release(model, topology.evidence, topology.trust, POLICY, utcnow())
     published = topology.s3.get_object(Bucket="artifacts", Key="released/digits")["Body"].read()
-    from airflow_mlsecops.core.digest import sha256_bytes
-
     assert sha256_bytes(published) == model.digest
     check_log(topology, None)
 
@@ -111,11 +111,7 @@ def test_the_evidence_is_locked_in_the_bucket(topology: Topology, conf: dict[str
 def test_what_only_reads_cannot_sign(topology: Topology) -> None:
     connection = json.loads(topology.environment("api-server")["AIRFLOW_CONN_MLSECOPS_DEFAULT"])
     assert "password" not in connection
-    from airflow_mlsecops.core.store import open_store
-
     keys = json.loads(topology.environment("api-server")["AIRFLOW_CONN_EVIDENCE_S3"])
-    import boto3
-
     reader = boto3.session.Session().client(
         "s3", endpoint_url=topology.endpoint, region_name="us-east-1",
         aws_access_key_id=keys["login"], aws_secret_access_key=keys["password"],
@@ -128,8 +124,6 @@ def test_what_only_reads_cannot_sign(topology: Topology) -> None:
 
 def test_the_deployments_health_checks_are_content(topology: Topology) -> None:
     """Those of the compose file, which ask over HTTP, with this machine's ports."""
-    from deploy.bin import probe
-
     health = f"{topology.base_url}/api/v2/monitor/health"
     assert probe.complaint(health, ["metadatabase.status=healthy", "scheduler.status=healthy"]) == ""
     assert probe.complaint(f"http://127.0.0.1:{topology.ports['health']}/health", []) == ""

@@ -13,7 +13,6 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
@@ -249,10 +248,8 @@ def running_topology(programs: Path, store_data: Path | None = None) -> Iterator
             data = store_data or home / "s3"
             data.mkdir(exist_ok=True)
             topology = Topology(home, data, programs, processes)
-            started = time.monotonic()
             try:
                 topology.start()
-                print(f"the topology is up after {time.monotonic() - started:.0f} s")
                 yield topology
             finally:
                 processes.end()
