@@ -20,7 +20,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 DEFAULT_UID = 50000
-USERS = "admin:admin,alice:user,bob:user,dave:viewer"
+USERS = "admin:Admin,alice:User,bob:User,carol:User,dave:Viewer"
 
 
 def token(size: int = 32) -> str:
@@ -31,6 +31,13 @@ def token(size: int = 32) -> str:
 def fernet_key() -> str:
     """Return a Fernet key: 32 random bytes in URL-safe base64 (github.com/fernet/spec)."""
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
+def ed25519_key() -> str:
+    """Return a private key for Ed25519 in PEM: any 32 random bytes are one (RFC 8032, 5.1.5; RFC 8410, section 7)."""
+    # SEQUENCE { version 0, SEQUENCE { OID 1.3.101.112 }, OCTET STRING { OCTET STRING of 32 bytes } }
+    der = bytes.fromhex("302e020100300506032b657004220420") + secrets.token_bytes(32)
+    return f"-----BEGIN PRIVATE KEY-----\n{base64.b64encode(der).decode()}\n-----END PRIVATE KEY-----\n"
 
 
 def read_settings(text: str) -> dict[str, str]:
@@ -131,8 +138,7 @@ def make(folder: Path, uid: int) -> list[Path]:
     derive("broker_url", f"redis://:{redis}@redis:6379/0")
     derive("result_backend", f"redis://:{redis}@redis:6379/1")
     keep("fernet_key", fernet_key())
-    # HS512, Airflow's algorithm here, wants 64 bytes (RFC 7518, section 3.2).
-    keep("jwt_secret", token(64))
+    keep("jwt_private_key", ed25519_key())
     keep("api_secret_key", token())
     derive("airflow_users", user_passwords(settings, _text(store / "airflow_users")))
     derive("s3_identities", store_identities(settings, _text(store / "s3_identities")))

@@ -1,12 +1,12 @@
-"""Copy the users' passwords from a secret to the file that Airflow's simple auth manager reads.
+"""Make the people of the deployment in Airflow's metadata database, each with the given role and password.
 
-The auth manager opens that file for writing, which a mounted secret refuses, and makes up a password for every user
-it doesn't find there, which it prints to the log. So this job checks first that each user has one, and copies then.
+Run again, it makes who is missing and changes nobody: roles and passwords are then changed in Airflow. Passwords come
+from a secret and reach the database hashed; none stands on a command line or in a log.
 
 Settings, all from the environment:
-    AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS            name:role,...
-    AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE   where the copy goes
-    MLSECOPS_USERS_SECRET                               the secret: JSON, name -> password
+    MLSECOPS_USERS             name:Role,... (Admin, Op, User, Viewer, or a role that exists)
+    MLSECOPS_USERS_SECRET      the secret: JSON, name -> password
+    and those of Airflow that lead to the metadata database
 """
 
 from __future__ import annotations
@@ -15,24 +15,35 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 MINIMUM_LENGTH = 12
 
 
 class UsersError(Exception):
-    """The users and their passwords don't fit together."""
+    """The users, their roles and their passwords don't fit together."""
 
 
-def chosen_passwords(users: str, secret: str) -> dict[str, str]:
-    """Return name -> password for exactly the configured users.
+@dataclass(frozen=True)
+class Person:
+    """Somebody who may sign in."""
+
+    name: str
+    role: str
+    password: str = field(repr=False)
+
+
+def chosen(users: str, secret: str) -> list[Person]:
+    """Return the configured people.
 
     Args:
-        users: `name:role,...`, as Airflow wants it.
+        users: `name:Role,...`.
         secret: The JSON text of the secret.
 
     Raises:
-        UsersError: When the text isn't such JSON, or a user has no password of `MINIMUM_LENGTH` characters.
+        UsersError: When a text is not what it should be, or somebody has no password of `MINIMUM_LENGTH` characters.
     """
     try:
         known = json.loads(secret)
@@ -40,41 +51,63 @@ def chosen_passwords(users: str, secret: str) -> dict[str, str]:
         raise UsersError(f"the users' secret is not JSON: {error}") from None
     if not isinstance(known, dict):
         raise UsersError("the users' secret must be a JSON object: name -> password")
-    names = [entry.split(":")[0].strip() for entry in users.split(",") if entry.strip()]
-    if not names:
-        raise UsersError("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS names nobody")
-    weak = [name for name in names if not isinstance(known.get(name), str) or len(known[name]) < MINIMUM_LENGTH]
+    pairs = [tuple(part.strip() for part in entry.partition(":")[::2]) for entry in users.split(",") if entry.strip()]
+    if not pairs:
+        raise UsersError("MLSECOPS_USERS names nobody")
+    if wrong := [f"{name}:{role}" for name, role in pairs if not name or not role]:
+        raise UsersError(f"expected name:Role, got {', '.join(wrong)}")
+    weak = [name for name, _ in pairs if not isinstance(known.get(name), str) or len(known[name]) < MINIMUM_LENGTH]
     if weak:
         raise UsersError(f"no password of at least {MINIMUM_LENGTH} characters for: {', '.join(weak)}")
-    return {name: known[name] for name in names}
+    return [Person(name, role, known[name]) for name, role in pairs]
 
 
-def install(environment: Mapping[str, str]) -> Path:
-    """Write the passwords file, readable by its owner alone, and return its path.
+def install(people: list[Person], manager: Any) -> list[str]:
+    """Make who isn't there yet, and return their names.
+
+    Args:
+        people: Who should be there.
+        manager: Flask-AppBuilder's security manager.
 
     Raises:
-        UsersError: As `chosen_passwords`, or when a setting is missing.
-        OSError: When the secret can't be read or the file can't be written.
+        UsersError: When there is no such role, or the manager refuses; roles are looked up before anybody is made.
+    """
+    roles = {person.role: manager.find_role(person.role) for person in people}
+    if missing := sorted(name for name, role in roles.items() if role is None):
+        raise UsersError(f"Airflow knows no role {', '.join(missing)}")
+    made = []
+    for person in people:
+        if manager.find_user(username=person.name):
+            continue
+        # It asks for a first and a last name and for an address that nobody else has; none of them is used.
+        address = f"{person.name}@users.invalid"
+        if not manager.add_user(person.name, person.name, "-", address, roles[person.role], person.password):
+            raise UsersError(f"{person.name} could not be made")
+        made.append(person.name)
+    return made
+
+
+def main(environment: Mapping[str, str]) -> str:
+    """Make them; return what was done, in words.
+
+    Raises:
+        UsersError: As `chosen` and `install`, or when a setting is missing.
+        OSError: When the secret can't be read.
     """
     try:
-        users = environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"]
-        target = Path(environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
-        source = Path(environment["MLSECOPS_USERS_SECRET"])
+        users, source = environment["MLSECOPS_USERS"], Path(environment["MLSECOPS_USERS_SECRET"])
     except KeyError as error:
         raise UsersError(f"{error.args[0]} is not set") from None
-    passwords = chosen_passwords(users, source.read_text(encoding="utf-8"))
-    draft = target.with_name(target.name + ".new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        json.dump(passwords, stream)
-        stream.write("\n")
-    draft.replace(target)
-    return target
+    people = chosen(users, source.read_text(encoding="utf-8"))
+    from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
+
+    with get_application_builder() as builder:
+        made = install(people, builder.sm)
+    return f"users: made {', '.join(made) or 'nobody'}; {len(people) - len(made)} were there already"
 
 
 if __name__ == "__main__":
     try:
-        sys.stdout.write(f"wrote the users' passwords to {install(os.environ)}\n")
+        sys.stdout.write(main(os.environ) + "\n")
     except (UsersError, OSError) as error:
         sys.exit(f"users: {error}")

@@ -19,9 +19,9 @@ ROOT_JOB = "volumes"
 PUBLISHED = {"api-server": "8080"}
 # Who may know what. A worker runs other people's code; only a worker signs.
 HOLDERS = {
-    "sql_alchemy_conn": {"migrate", "api-server", "scheduler", "dag-processor", "triggerer"},
-    "fernet_key": {"migrate", "api-server", "scheduler", "dag-processor", "triggerer"},
-    "jwt_secret": {"api-server", "scheduler"},
+    "sql_alchemy_conn": {"migrate", "users", "api-server", "scheduler", "dag-processor", "triggerer"},
+    "fernet_key": {"migrate", "users", "api-server", "scheduler", "dag-processor", "triggerer"},
+    "jwt_private_key": {"api-server", "scheduler"},
     "api_secret_key": {"api-server"},
     "broker_url": {"scheduler", "worker"},
     "result_backend": {"scheduler", "worker"},
@@ -32,7 +32,7 @@ HOLDERS = {
     "redis_password": {"redis"},
 }
 REACHES = {
-    "metadata": {"postgres", "migrate", "api-server", "scheduler", "dag-processor", "triggerer"},
+    "metadata": {"postgres", "migrate", "users", "api-server", "scheduler", "dag-processor", "triggerer"},
     "queue": {"redis", "scheduler", "worker"},
     "store": {"s3", "buckets", "api-server", "triggerer", "worker"},
     "web": {"api-server"},
@@ -123,7 +123,7 @@ def secret_values(document: Document) -> list[str]:
 def _is_indirect(key: str, value: str) -> bool:
     if key.endswith("_CMD"):
         return re.fullmatch(r"cat /run/secrets/\w+", value) is not None
-    is_path = key.endswith(("_FILE", "_SECRET", "IDENTITIES")) and value.startswith("/")
+    is_path = key.endswith(("_FILE", "_SECRET", "_PATH", "IDENTITIES")) and value.startswith("/")
     return is_path or re.fullmatch(r"\$\{\w+:\?[^}]+\}", value) is not None
 
 

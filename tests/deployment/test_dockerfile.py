@@ -133,7 +133,7 @@ def test_scripts_that_the_compose_file_runs_are_in_the_image() -> None:
         ("deploy/requirements-s3.txt", True),
         ("deploy/bin/probe.py", True),
         ("deploy/.env", False),
-        ("deploy/secrets/jwt_secret", False),
+        ("deploy/secrets/jwt_private_key", False),
         ("deploy/trust.yaml", False),
         (".git/config", False),
         (".venv/bin/python", False),

@@ -82,7 +82,7 @@ class TestMakeSecrets:
         users = tmp_path / "secrets" / "airflow_users"
         before = json.loads(users.read_text())
         env = tmp_path / ".env"
-        env.write_text(env.read_text() + "AIRFLOW_USERS=alice:user,erin:op\n")
+        env.write_text(env.read_text() + "AIRFLOW_USERS=alice:User,erin:Op\n")
         make_secrets.make(tmp_path, 50000)
         after = json.loads(users.read_text())
         assert after.keys() == {"alice", "erin"}
@@ -91,63 +91,89 @@ class TestMakeSecrets:
     def test_the_fernet_key_is_one(self) -> None:
         assert len(base64.urlsafe_b64decode(make_secrets.fernet_key())) == 32
 
+    def test_the_key_of_the_tokens_is_an_ed25519_key_and_airflow_signs_with_it(self) -> None:
+        from airflow.api_fastapi.auth.tokens import JWTGenerator, _guess_best_algorithm
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+        pem = make_secrets.ed25519_key()
+        key: Any = load_pem_private_key(pem.encode(), None)
+        assert _guess_best_algorithm(key) == "EdDSA"
+        token = JWTGenerator(private_key=pem, valid_for=60, audience="a", algorithm="EdDSA").generate({"sub": "x"})
+        assert len(token.split(".")) == 3
+        assert make_secrets.ed25519_key() != pem
+
     def test_the_users_of_both_files_are_the_same(self) -> None:
         assert compose_file.env_example()[1]["AIRFLOW_USERS"] == make_secrets.USERS
 
 
+class Manager:
+    """A security manager that knows roles and remembers people."""
+
+    def __init__(self) -> None:
+        self.people: dict[str, tuple[str, str]] = {}
+
+    def find_role(self, name: str) -> str | None:
+        return name if name in {"Admin", "User"} else None
+
+    def find_user(self, username: str) -> object:
+        return self.people.get(username)
+
+    def add_user(self, name: str, first: str, last: str, address: str, role: str, password: str) -> bool:
+        if name == "unwanted":
+            return False
+        self.people[name] = (role, password)
+        return True
+
+
 class TestInstallUsers:
-    @pytest.fixture
-    def environment(self, tmp_path: Path) -> dict[str, str]:
-        (tmp_path / "secret").write_text(json.dumps({"alice": "a" * 12, "bob": "b" * 20, "gone": "c" * 20}))
-        return {
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "alice:user,bob:admin",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(tmp_path / "passwords.json"),
-            "MLSECOPS_USERS_SECRET": str(tmp_path / "secret"),
-        }
+    def test_each_gets_the_role_and_the_password_that_were_given(self) -> None:
+        secret = json.dumps({"alice": "a" * 12, "bob": "b" * 20, "gone": "c" * 20})
+        manager = Manager()
+        assert install_users.install(install_users.chosen("alice:User, bob:Admin", secret), manager) == ["alice", "bob"]
+        assert manager.people == {"alice": ("User", "a" * 12), "bob": ("Admin", "b" * 20)}
 
-    def test_the_configured_users_alone_are_copied(self, environment: dict[str, str]) -> None:
-        target = install_users.install(environment)
-        assert json.loads(target.read_text()) == {"alice": "a" * 12, "bob": "b" * 20}
-        assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    def test_a_second_run_changes_nobody(self) -> None:
+        manager = Manager()
+        install_users.install(install_users.chosen("alice:User", '{"alice": "aaaaaaaaaaaa"}'), manager)
+        later = install_users.chosen("alice:Admin,bob:User", '{"alice": "bbbbbbbbbbbb", "bob": "cccccccccccc"}')
+        assert install_users.install(later, manager) == ["bob"]
+        assert manager.people["alice"] == ("User", "a" * 12)
 
-    def test_airflow_takes_them_and_makes_up_none(
-        self, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+    def test_with_an_unknown_role_nobody_is_made(self) -> None:
+        manager = Manager()
+        people = install_users.chosen("alice:User,bob:Owner", '{"alice": "aaaaaaaaaaaa", "bob": "bbbbbbbbbbbb"}')
+        with pytest.raises(install_users.UsersError, match="no role Owner"):
+            install_users.install(people, manager)
+        assert manager.people == {}
 
-        target = install_users.install(environment)
-        before = target.read_bytes()
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        SimpleAuthManager().init()  # type: ignore[no-untyped-call]
-        assert target.read_bytes() == before
-        assert SimpleAuthManager.get_passwords() == {"alice": "a" * 12, "bob": "b" * 20}
+    def test_a_refusal_is_told(self) -> None:
+        people = install_users.chosen("unwanted:User", '{"unwanted": "aaaaaaaaaaaa"}')
+        with pytest.raises(install_users.UsersError, match="unwanted could not be made"):
+            install_users.install(people, Manager())
 
     @pytest.mark.parametrize(
         ("users", "secret", "complaint"),
         [
-            ("alice:user", "not json", "not JSON"),
-            ("alice:user", '["alice"]', "JSON object"),
-            ("alice:user,bob:user", '{"alice": "aaaaaaaaaaaa"}', "for: bob"),
-            ("alice:user", '{"alice": "short"}', "at least 12"),
-            ("alice:user", '{"alice": null}', "for: alice"),
+            ("alice:User", "not json", "not JSON"),
+            ("alice:User", '["alice"]', "JSON object"),
+            ("alice:User,bob:User", '{"alice": "aaaaaaaaaaaa"}', "for: bob"),
+            ("alice:User", '{"alice": "short"}', "at least 12"),
+            ("alice:User", '{"alice": null}', "for: alice"),
+            ("alice", '{"alice": "aaaaaaaaaaaa"}', "expected name:Role, got alice:"),
+            (":User", "{}", "expected name:Role, got :User"),
             ("", "{}", "names nobody"),
         ],
     )
-    def test_a_user_without_a_password_is_refused(self, users: str, secret: str, complaint: str) -> None:
+    def test_what_does_not_fit_is_refused(self, users: str, secret: str, complaint: str) -> None:
         with pytest.raises(install_users.UsersError, match=complaint):
-            install_users.chosen_passwords(users, secret)
+            install_users.chosen(users, secret)
 
-    def test_a_refusal_leaves_the_old_file(self, environment: dict[str, str]) -> None:
-        target = install_users.install(environment)
-        before = target.read_bytes()
-        with pytest.raises(install_users.UsersError):
-            install_users.install(environment | {"AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "mallory:admin"})
-        assert target.read_bytes() == before
+    def test_a_password_is_never_shown(self) -> None:
+        assert "aaaaaaaaaaaa" not in repr(install_users.chosen("alice:User", '{"alice": "aaaaaaaaaaaa"}'))
 
     def test_a_missing_setting_is_named(self) -> None:
-        with pytest.raises(install_users.UsersError, match="SIMPLE_AUTH_MANAGER_USERS is not set"):
-            install_users.install({})
+        with pytest.raises(install_users.UsersError, match="MLSECOPS_USERS is not set"):
+            install_users.main({})
 
 
 class TestProbe:

@@ -17,7 +17,7 @@ README = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
 SECRET_WORDS = {
     "database": {"sql_alchemy_conn"},
     "Fernet key": {"fernet_key"},
-    "token key": {"jwt_secret"},
+    "token key": {"jwt_private_key"},
     "log key": {"api_secret_key"},
     "queue": {"broker_url", "result_backend"},
     "**signing key and its passphrase**": {"signing_key"},

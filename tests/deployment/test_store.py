@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from deploy import make_secrets
 from deploy.bin import create_buckets, probe
 from tests.deployment import compose_file
 from tests.deployment.compose_file import ROOT
+from tests.deployment.native import free_ports, store_command
 
 pytestmark = pytest.mark.s3
 
@@ -53,26 +52,6 @@ class Store:
         return self.client(*create_buckets.admin_credentials(Path(self.environment["S3_IDENTITIES"]).read_text()))
 
 
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [each.getsockname()[1] for each in sockets]
-
-
-def command(port: int, data: Path, identities: Path) -> list[str]:
-    """Return the command of the compose file, with only places and ports changed."""
-    written: list[str] = compose_file.load()["services"]["s3"]["command"]
-    changed = {
-        "-dir=/data": f"-dir={data}",
-        "-s3.config=/run/secrets/s3_identities": f"-s3.config={identities}",
-        "-s3.port=8334": f"-s3.port={port}",
-    }
-    assert changed.keys() <= set(written)
-    names = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc")
-    more = [f"-{name}={free}" for name, free in zip((*names, "s3.port.grpc"), free_ports(7), strict=True)]
-    return [changed.get(word, word) for word in written] + more + [f"-s3.localSocket={data}/s3.sock"]
-
-
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     folder = tmp_path_factory.mktemp("store")
@@ -82,7 +61,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     (port,) = free_ports(1)
     weed = Path(sys.executable).with_name("weed")
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([weed, *command(port, folder / "data", identities)], stdout=log, stderr=log)
+        process = subprocess.Popen([weed, *store_command(port, folder / "data", identities)], stdout=log, stderr=log)
     environment = {
         "S3_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "S3_REGION": "us-east-1",
