@@ -16,7 +16,7 @@ from tests.support.logs import MemoryLogBackend, log_entries, log_entry, log_tru
 
 def both(backend: MemoryLogBackend, memory: LogMemory, subjects: list[str]) -> tuple[Any, Any]:
     """What the plain reader says about the newest checkpoint, and what the remembering one says; errors by class."""
-    told = []
+    told: list[Any] = []
     plain = LogReader(backend, log_trust())
     for reader in (plain, RememberingLogReader(plain, memory)):
         checkpoint = reader.checkpoint()
