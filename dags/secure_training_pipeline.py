@@ -121,6 +121,7 @@ def secure_training_pipeline() -> None:
         task_id="approve_model",
         artifact=signed.output,
         subject="Release this digits model?",
+        policy=str(POLICY),
         response_timeout=timedelta(days=1),
         valid_for=timedelta(days=30),
     )

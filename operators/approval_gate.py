@@ -17,7 +17,7 @@ from airflow_mlsecops.core.artifact import Artifact, Kind
 from airflow_mlsecops.core.clock import to_text, utcnow
 from airflow_mlsecops.core.predicates.approval import Assurance
 from airflow_mlsecops.hooks.accounts import Accounts, auth_manager
-from airflow_mlsecops.hooks.approvals import APPROVE, REJECT, Asked, ask, record, standing, take_up
+from airflow_mlsecops.hooks.approvals import APPROVE, REJECT, OpenRequest, ask, record, standing, take_up
 from airflow_mlsecops.hooks.mlsecops import DEFAULT_CONN_ID, MlsecopsHook
 from airflow_mlsecops.hooks.run_info import run_info
 from airflow_mlsecops.operators.approval_request import screen
@@ -185,7 +185,7 @@ class ApprovalGateOperator(MlsecopsOperator, HITLOperator):
         self,
         context: Any,
         hook: MlsecopsHook,
-        asked: Asked,
+        asked: OpenRequest,
         *,
         escalated: bool,
         show: bool,
@@ -221,7 +221,7 @@ class ApprovalGateOperator(MlsecopsOperator, HITLOperator):
         said_no = f"{names} rejected {asked.artifact}: {reason or 'no reason given'}" if said.rejections else ""
         return self.end(context, reference, said_no=said_no, on_no=self.on_reject)
 
-    def _wait(self, context: Any, asked: Asked, said: Standing, seen: str, *, escalated: bool) -> NoReturn:
+    def _wait(self, context: Any, asked: OpenRequest, said: Standing, seen: str, *, escalated: bool) -> NoReturn:
         from airflow_mlsecops.triggers.approval import ApprovalTrigger
 
         now, request = utcnow(), asked.request
@@ -248,7 +248,7 @@ class ApprovalGateOperator(MlsecopsOperator, HITLOperator):
         )
         raise AssertionError("a deferred task doesn't go on here")
 
-    def _show(self, hook: MlsecopsHook, context: Any, asked: Asked) -> None:
+    def _show(self, hook: MlsecopsHook, context: Any, asked: OpenRequest) -> None:
         """Put the question where people find it; an answer that was given already goes, it is in the store."""
         from airflow.sdk.execution_time.hitl import upsert_hitl_detail
 
@@ -263,7 +263,7 @@ class ApprovalGateOperator(MlsecopsOperator, HITLOperator):
             assigned_users=self.assigned_users,
         )
 
-    def _tell(self, notifiers: Sequence[BaseNotifier], context: Any, asked: Asked, said: Standing) -> None:
+    def _tell(self, notifiers: Sequence[BaseNotifier], context: Any, asked: OpenRequest, said: Standing) -> None:
         """Call notifiers; whatever goes wrong there decides nothing."""
         told = {"request": asked.digest, "needed": said.needed, "artifact": asked.artifact.to_dict()}
         for notifier in notifiers:

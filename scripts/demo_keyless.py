@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 ROOT = Path(__file__).resolve().parent.parent
 SUBJECT = "system:serviceaccount:airflow:worker"
 IDENTITY = "https://kubernetes.io/namespaces/airflow/serviceaccounts/worker"
-ROLES = ["control", "provenance", "sign", "approve", "gate"]
+ROLES = ["control", "provenance", "sign", "approve", "ask", "gate"]
 
 
 class LoopbackInstance:

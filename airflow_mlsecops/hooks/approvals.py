@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_mlsecops.core.approving.answers import answers_in, answers_listed, fingerprint
+from airflow_mlsecops.core.approving.answers import answers_in, answers_listed, fingerprint, unlogged_answers
 from airflow_mlsecops.core.approving.asking import Terms, new_request, open_request, same_task
 from airflow_mlsecops.core.approving.tally import Standing, State, tally, why_not_asked
 from airflow_mlsecops.core.artifact import Artifact
@@ -34,7 +34,7 @@ _DECISIONS = {APPROVE: Decision.APPROVED, REJECT: Decision.REJECTED}
 
 
 @dataclass(frozen=True)
-class Asked:
+class OpenRequest:
     """A verified request, and what it is about."""
 
     artifact: Artifact
@@ -58,7 +58,7 @@ def ask(
     model_name: str,
     stage: str,
     policy: str,
-) -> tuple[Asked, Dossier]:
+) -> tuple[OpenRequest, Dossier]:
     """Find this task's open request about these bytes, or sign a new one; see :func:`.asking.open_request`.
 
     Raises:
@@ -79,7 +79,7 @@ def ask(
     )
     found = open_request(dossier.sets[artifact.digest], wanted, run, now)
     if found is not None:
-        return Asked(artifact, found[0].digest, found[1]), dossier
+        return OpenRequest(artifact, found[0].digest, found[1]), dossier
     bundle = hook.signer.sign(approval_request.build(artifact, wanted, run))
     # Before anybody is asked: their answers would count for nothing.
     signer = verify_bundle(bundle, hook.trust, now)
@@ -88,10 +88,10 @@ def ask(
             f"signer {signer.signer} asks, and has no role {APPROVAL.role!r} to record answers",
             "give it the role in the trust policy",
         )
-    return Asked(artifact, hook.store.put(bundle), wanted), dossier
+    return OpenRequest(artifact, hook.store.put(bundle), wanted), dossier
 
 
-def take_up(hook: MlsecopsHook, artifact: Artifact, digest: str, run: Mapping[str, Any]) -> Asked:
+def take_up(hook: MlsecopsHook, artifact: Artifact, digest: str, run: Mapping[str, Any]) -> OpenRequest:
     """The request that this task waits for, verified again.
 
     Raises:
@@ -100,7 +100,7 @@ def take_up(hook: MlsecopsHook, artifact: Artifact, digest: str, run: Mapping[st
     """
     for item in _evidence(hook, artifact, utcnow()).of(APPROVAL_REQUEST.slug):
         if item.digest == digest and same_task(run_of(item.statement), run):
-            return Asked(artifact, item.digest, approval_request.parse(item.statement))
+            return OpenRequest(artifact, item.digest, approval_request.parse(item.statement))
     raise EvidenceNotFoundError(
         f"{hook.store}: request {digest[:100]} of this task isn't among the evidence that counts",
         "somebody removed or withdrew it: find out who; clear the task to ask again",
@@ -108,7 +108,7 @@ def take_up(hook: MlsecopsHook, artifact: Artifact, digest: str, run: Mapping[st
 
 
 def record(
-    hook: MlsecopsHook, asked: Asked, event: Mapping[str, Any], run: Mapping[str, Any], accounts: Accounts
+    hook: MlsecopsHook, asked: OpenRequest, event: Mapping[str, Any], run: Mapping[str, Any], accounts: Accounts
 ) -> str:
     """Sign what Airflow says that somebody answered.
 
@@ -166,7 +166,7 @@ def record(
     return ""
 
 
-def standing(hook: MlsecopsHook, asked: Asked) -> Counted:
+def standing(hook: MlsecopsHook, asked: OpenRequest) -> Counted:
     """Count the store's verified answers.
 
     Raises:
@@ -178,12 +178,28 @@ def standing(hook: MlsecopsHook, asked: Asked) -> Counted:
     # Listed before it is read: what comes in between is looked at once more, rather than never.
     listed = answers_listed(hook.store, asked.artifact.digest)
     evidence = _evidence(hook, asked.artifact, now)
+    if _enter(hook, asked, evidence):
+        evidence = _evidence(hook, asked.artifact, now)
     counted = tally(asked.request, asked.digest, answers_in(evidence), now)
     if counted.state is State.APPROVED and evidence.broken:
         why = "; ".join(f"{item.key}: {item.reason}" for item in evidence.broken)
         raise EvidenceBrokenError(f"{asked.artifact} is approved, and can't go on: {why}", "find out who did that")
-    unlogged = {item.digest for item in evidence.refused if item.code == "not-logged"}
+    # What the log still has to have is looked at again.
+    unlogged = {each.item.digest for each in unlogged_answers(evidence)}
     return Counted(counted, fingerprint(listed - unlogged))
+
+
+def _enter(hook: MlsecopsHook, asked: OpenRequest, evidence: EvidenceSet) -> bool:
+    """Enter into the log what people put straight into the store: they don't have its key.
+
+    Only answers to this request, and only those that count but for the log.
+    """
+    ours = {each.item.digest for each in unlogged_answers(evidence) if each.said.request == asked.digest}
+    found = hook.store.find(asked.artifact.digest, APPROVAL.slug) if ours else []
+    bundles = [item.bundle for item in found if item.digest in ours and item.bundle is not None]
+    if bundles:
+        hook.store.put_all(bundles)
+    return bool(bundles)
 
 
 def _evidence(hook: MlsecopsHook, artifact: Artifact, now: datetime) -> EvidenceSet:

@@ -1,4 +1,4 @@
-"""Ask a person; the answer becomes a signed statement about exactly these bytes."""
+"""Ask three people, of whom two have to approve; each answer becomes a signed statement about exactly these bytes."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ HOME = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()
     params={"model": Param(str(HOME / "data" / "digits_clean.csv"), type="string")},
 )
 def example_approval_gate() -> None:
-    """One task that waits for an answer and holds no worker slot while it does."""
+    """One task that waits for answers and holds no worker slot while it does."""
     # [START approval_gate]
     ApprovalGateOperator(
         task_id="approve",
         artifact="{{ params.model }}",
         artifact_name="example-model",
-        approvers=["bob", "admin"],
-        require_reason=True,
+        approvers=["admin", "bob", "carol"],
+        quorum=2,
         response_timeout=timedelta(hours=8),
+        valid_for=timedelta(days=30),
         on_reject="skip",
     )
     # [END approval_gate]

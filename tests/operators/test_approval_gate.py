@@ -76,6 +76,11 @@ def answers(model: Path, deployment: Deployment) -> list[approval.Approval]:
     return sorted(said, key=lambda each: each.decided_at)
 
 
+def requests(model: Path, deployment: Deployment) -> list[Path]:
+    """The files of the requests about the model."""
+    return [path for path in deployment.bundles() if pin(str(model)).artifact.digest in path.parts]
+
+
 def body(run: OpRun) -> str:
     assert run.question is not None
     return run.question.body or ""
@@ -97,6 +102,12 @@ class People:
         text = self.deployment.trust_file.read_text()
         self.deployment.trust_file.write_text(text + entry)
         return f"file:{path}"
+
+    def logged(self) -> None:
+        """Ask for an evidence log, whose key the gate has and the people don't."""
+        log = {"origin": "ml.example.com/evidence", "keys": [self.deployment.public.pem]}
+        text = self.deployment.trust_file.read_text()
+        self.deployment.trust_file.write_text(f"{text}log: {json.dumps(log)}\n")
 
     def named(self, *people: Mapping[str, Any]) -> None:
         """Add the section ``people``."""
@@ -399,12 +410,12 @@ class TestCounting:
 
     def test_a_request_that_was_removed_ends_it(self, model: Path, deployment: Deployment) -> None:
         asked = ask(str(model), deployment)
-        for path in deployment.bundles():  # about the model, and among the store's requests
-            path.unlink()
+        (path,) = requests(model, deployment)
+        path.unlink()
         done = approve(asked, BOB)
         assert done.state == "failed"
         assert "isn't among the evidence that counts" in str(done.error)
-        assert not deployment.bundles()
+        assert not answers(model, deployment)
 
     def test_another_tasks_request_is_not_this_ones(self, model: Path, deployment: Deployment) -> None:
         asked, other = ask(str(model), deployment), ask(str(model), deployment, run_id="r2")
@@ -417,7 +428,7 @@ class TestCounting:
 
     def test_approved_and_broken_is_no(self, model: Path, deployment: Deployment) -> None:
         asked = ask(str(model), deployment)
-        (request,) = (path for path in deployment.bundles() if pin(str(model)).artifact.digest in str(path))
+        (request,) = requests(model, deployment)
         (request.parent / f"{'0' * 64}.sigstore.json").write_text("{")
         done = approve(asked, BOB)
         assert done.state == "failed"
@@ -502,6 +513,17 @@ class TestTrigger:
         done = recorded.resume(event)
         assert done.state == "success"
         assert done.xcoms["return_value"]["approver"] == "bob"
+
+    def test_the_gate_enters_into_the_log_what_a_person_signed(self, model: Path, people: People) -> None:
+        uri = people.key("bob", "approve")
+        people.logged()
+        asked = ask(str(model), people.deployment, approvers=["bob"], level="signed", poke_interval=0.01)
+        (request,) = about(model, people.deployment, "approval-request")
+        people.signs(uri, "bob", model, request.digest)
+        people.signs(uri, "bob", model, "0" * 64)
+        assert not answers(model, people.deployment)
+        assert asked.resume(asked.trigger_event()).state == "success"
+        assert [said.request for said in answers(model, people.deployment)] == [request.digest]
 
     def test_a_signature_without_the_persons_key_is_none(self, model: Path, people: People) -> None:
         people.key("bob", "approve")
