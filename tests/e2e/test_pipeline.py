@@ -68,7 +68,7 @@ def mlsecops_verify(stack: AirflowStack, model: Path, policy: Path = POLICY) -> 
 
 def test_clean_data_end_in_a_released_model(airflow_stack: AirflowStack, clean_run: str) -> None:
     about = evidence_about(airflow_stack, clean_run, "train")
-    slugs = {"provenance", "test-result", "signature", "approval", "verification-summary"}
+    slugs = {"provenance", "test-result", "signature", "approval-request", "approval", "verification-summary"}
     assert {item.slug for item in about.verified} == slugs
     (answer,) = (approval.parse(item.statement) for item in about.of("approval"))
     assert (answer.approver, answer.decision, answer.reason) == ("bob", "approved", "looks right")
