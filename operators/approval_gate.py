@@ -26,6 +26,7 @@ from airflow_mlsecops.operators.base import MlsecopsOperator, OnNo, check_choice
 if TYPE_CHECKING:
     from airflow_mlsecops.hooks.references import ArtifactLike
 
+_OPEN_FOR = timedelta(days=7)
 _GRACE = timedelta(minutes=10)
 """After its end a request is Airflow's to end, if no triggerer runs that would."""
 
@@ -89,7 +90,7 @@ class ApprovalGateOperator(MlsecopsOperator, HITLOperator):
         model_name: str = "",
         stage: str = "production",
         valid_for: timedelta | None = None,
-        response_timeout: timedelta = timedelta(days=7),
+        response_timeout: timedelta = _OPEN_FOR,
         require_reason: bool = True,
         escalate_after: timedelta | None = None,
         escalation_notifiers: Sequence[BaseNotifier] | BaseNotifier = (),
@@ -144,14 +145,14 @@ class ApprovalGateOperator(MlsecopsOperator, HITLOperator):
         3. Show it, tell the notifiers, and wait; or end, if its answers are in the store already.
         """
         # 1.
-        artifact = self.unchanged(hook, self.resolve(hook))
+        artifact, run = self.unchanged(hook, self.resolve(hook)), run_info(context)
         # 2.
         terms = self._terms(hook)
         asked, dossier = ask(
             hook,
             artifact,
             terms,
-            run_info(context),
+            run,
             model_name=self.model_name or artifact.name,
             stage=self.stage,
             policy=self.policy,
@@ -159,7 +160,6 @@ class ApprovalGateOperator(MlsecopsOperator, HITLOperator):
         told = ", ".join(asked.request.approvers) or "everybody with the right"
         self.log.info("Asking %s about %s; request: evidence sha256:%s", told, artifact, asked.digest)
         # 3.
-        run = run_info(context)
         self.body = screen(artifact, asked.request, asked.digest, dossier, dag_id=run["dag_id"], run_id=run["run_id"])
         return self._go_on(context, hook, asked, escalated=False, show=True, tell=self.notifiers)
 
@@ -277,7 +277,7 @@ class ApprovalGateOperator(MlsecopsOperator, HITLOperator):
             approvers=asked_people(map(str, self.approvers or ()), self.approver_roles, hook.trust.people),
             quorum=self.quorum,
             level=Assurance(self.level),
-            open_for=self.response_timeout or timedelta(days=7),
+            open_for=self.response_timeout or _OPEN_FOR,
             valid_for=self.valid_for,
             reason_required=self.require_reason,
         )

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +9,7 @@ import pytest
 
 from airflow_mlsecops.core.controls.suite import build_expectations
 from airflow_mlsecops.core.validation.security.cell_plan import CELL_CHECKS
+from tests.support.spark import spark_session
 
 TEXTS = [
     "=1",
@@ -31,24 +28,8 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
-        pytest.skip("NO JAVA: Spark isn't tested here; scripts/system-packages installs it (default-jre-headless)")
-    from pyspark.sql import SparkSession
-
-    interrupt = signal.getsignal(signal.SIGINT)  # Spark takes Ctrl-C over, and doesn't give it back
-    session = (
-        SparkSession.builder.master("local[1]")
-        .config("spark.pyspark.python", sys.executable)
-        .config("spark.ui.enabled", "false")
-        .config("spark.sql.shuffle.partitions", "1")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
-        .getOrCreate()
-    )
-    yield session
-    session.stop()
-    signal.signal(signal.SIGINT, interrupt)
+    with spark_session(tmp_path_factory.mktemp("warehouse"), threads=1) as session:
+        yield session
 
 
 def test_spark_counts_what_the_others_count(spark: Any) -> None:

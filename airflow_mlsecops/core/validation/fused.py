@@ -72,13 +72,11 @@ def run_fused(source: Source, document: Mapping[str, Any], *, max_rows: int) -> 
 def row_numbers(source: Source, bad: str, limit: int) -> tuple[int, ...]:
     """The 0-based numbers of the first ``limit`` rows for which a predicate holds, counted through all parts."""
     found: list[int] = []
-    before = 0
-    for scan, count in source.parts:
+    for scan, before in source.numbered:
         if len(found) >= limit:
             break
         query = f"SELECT {ROW} FROM {scan} WHERE {bad} ORDER BY {ROW} LIMIT {limit - len(found)}"
         found += [before + int(row[0]) for row in rows_of(source, query)]
-        before += count
     return tuple(found)
 
 

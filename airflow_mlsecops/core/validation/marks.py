@@ -110,15 +110,13 @@ class Marks:
         import numpy as np
 
         plans = self._plans(source)
-        before = 0
-        for scan, count in source.parts:
+        for scan, before in source.numbered:
             predicates = [plan.bad or f"({before} + {ROW} IN (SELECT r FROM {plan.listed}))" for plan in plans]
             named = ", ".join(f"coalesce({sql}, false) AS m{place}" for place, sql in enumerate(predicates))
             query = f"SELECT {ROW} AS n, {named} FROM {scan} WHERE {' OR '.join(predicates)} ORDER BY n"
             for batch in _batches(source, query):
                 flags = [batch.column(k + 1).to_numpy(zero_copy_only=False) for k in range(len(predicates))]
                 yield before + batch.column(0).to_numpy().astype(np.int64), np.stack(flags, axis=1)
-            before += count
 
     def _plans(self, source: Source) -> list[Plan]:
         """The plans, with the scratch tables that their predicates read made anew."""

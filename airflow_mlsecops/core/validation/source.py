@@ -68,6 +68,15 @@ class Source:
     columns: Mapping[str, Column]
     rows: int
 
+    @property
+    def numbered(self) -> list[tuple[str, int]]:
+        """Each part's relation, and how many rows lie before it: what makes its row numbers those of the table."""
+        found, before = [], 0
+        for scan, count in self.parts:
+            found.append((scan, before))
+            before += count
+        return found
+
 
 @contextmanager
 def open_source(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ from airflow_mlsecops.core.poisoning.engine import FILTERS, find_issues
 from airflow_mlsecops.core.poisoning.engine.duckdb import find_issues_duckdb
 from airflow_mlsecops.core.poisoning.engine.spark import find_issues_spark
 from tests.support.confident import classifier, draw
+from tests.support.spark import spark_session
 
 
 def table(labels: Any, p: Any, keys: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -61,23 +59,8 @@ def test_duckdb_reads_parquet_and_ids_that_are_text(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
-        pytest.skip("NO JAVA: Spark isn't tested here; scripts/system-packages installs it (default-jre-headless)")
-    from pyspark.sql import SparkSession
-
-    interrupt = signal.getsignal(signal.SIGINT)  # Spark takes Ctrl-C over, and doesn't give it back
-    session = (
-        SparkSession.builder.master("local[2]")
-        .config("spark.ui.enabled", "false")
-        .config("spark.sql.shuffle.partitions", "2")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
-        .getOrCreate()
-    )
-    yield session
-    session.stop()
-    signal.signal(signal.SIGINT, interrupt)
+    with spark_session(tmp_path_factory.mktemp("warehouse"), threads=2) as session:
+        yield session
 
 
 def test_spark_says_what_the_compiled_engine_says(spark: Any) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.core.validation.plans import Answer, Ask, Plan, Table, count_where
 from airflow_mlsecops.core.validation.security.frames import as_keys
+from airflow_mlsecops.core.validation.security.values import with_defaults
 
 if TYPE_CHECKING:
     import pandas
@@ -20,14 +21,9 @@ _FEW = 20
 """With no more values than this, that most stand once means nothing."""
 
 
-def options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments with the defaults."""
-    return {name: kwargs.get(name, default) for name, default in DEFAULTS.items()}
-
-
 def judge_cardinality(frame: pandas.DataFrame, kwargs: Mapping[str, Any]) -> Answer:
     """Decide about a frame."""
-    chosen = options(kwargs)
+    chosen = with_defaults(kwargs, DEFAULTS)
     values = as_keys(frame, kwargs["column"])
     sizes = values.value_counts()
     lengths = values.map(len)
@@ -42,7 +38,7 @@ def plan_cardinality(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
     column = table.columns[kwargs["column"]]
     if column.kind not in ("text", "int", "bool"):
         return None
-    chosen = options(kwargs)
+    chosen = with_defaults(kwargs, DEFAULTS)
     length = f"length(CAST({column.sql} AS VARCHAR))"
     bad = f"({column.present} AND {length} > {int(chosen['max_length'])})"
     present, longest, long = count_where(column.present), f"coalesce(max({length}), 0)", count_where(bad)

@@ -91,9 +91,7 @@ def _set_aside(source: Source, table: Table, column: Column, aside: str) -> bool
         if many and table.rows > _LOOK:
             return False
         source.connection.execute(f"CREATE TABLE {aside} (r BIGINT, v VARCHAR)")
-        before = 0
-        for scan, count in source.parts:
+        for scan, before in source.numbered:
             rows = f"SELECT {ROW} + {before}, {column.sql} FROM {scan} WHERE {column.present} AND {gate}"
             source.connection.execute(f"INSERT INTO {aside} {rows}")
-            before += count
     return True

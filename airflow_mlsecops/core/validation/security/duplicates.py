@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlsecops.core.validation.plans import Answer, Ask, Plan, Table, count_where
 from airflow_mlsecops.core.validation.reading import reading
 from airflow_mlsecops.core.validation.security.frames import normal_forms
-from airflow_mlsecops.core.validation.security.hashes import hash_rows, numbered, read_rows
+from airflow_mlsecops.core.validation.security.hashes import hash_rows, read_rows
 from airflow_mlsecops.core.validation.security.near import largest_near_group
 from airflow_mlsecops.core.validation.security.normal import normal
 from airflow_mlsecops.core.validation.security.sample import chosen_sql, is_chosen, threshold
-from airflow_mlsecops.core.validation.security.values import arguments_of, rows_of_table, scratch_name
+from airflow_mlsecops.core.validation.security.values import arguments_of, rows_of_table, scratch_name, with_defaults
 from airflow_mlsecops.core.validation.source import ROW, Source
 
 if TYPE_CHECKING:
@@ -29,14 +29,9 @@ _PORTION = 2_000_000
 """How many hashes are counted at a time."""
 
 
-def options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments with the defaults."""
-    return {name: kwargs.get(name, default) for name, default in DEFAULTS.items()}
-
-
 def judge_duplicates(frame: pandas.DataFrame, kwargs: Mapping[str, Any]) -> Answer:
     """Decide about a frame."""
-    chosen = options(kwargs)
+    chosen = with_defaults(kwargs, DEFAULTS)
     forms = normal_forms(frame, kwargs["column"])
     sizes = forms.value_counts()
     limit = _limit(chosen, len(forms))
@@ -53,7 +48,7 @@ def plan_duplicates(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
     column = table.columns[kwargs["column"]]
     if column.kind != "text":
         return None
-    chosen = options(kwargs)
+    chosen = with_defaults(kwargs, DEFAULTS)
     groups, bad_values = (
         scratch_name(each, "duplicates", column.name, arguments_of(kwargs)) for each in ("groups", "bad")
     )
@@ -106,7 +101,7 @@ def _limit(chosen: Mapping[str, Any], seen: int) -> int:
 
 def _sample(source: Source, text: str, cut: int) -> list[str]:
     found: list[str] = []
-    for scan, before in numbered(source):
+    for scan, before in source.numbered:
         inside = f"{text} IS NOT NULL AND {chosen_sql(f'{ROW} + {before}', cut)}"
         with reading():
             rows = source.connection.execute(f"SELECT {text} FROM {scan} WHERE {inside} ORDER BY {ROW}").fetchall()

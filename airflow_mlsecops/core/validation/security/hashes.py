@@ -21,21 +21,12 @@ def hash_rows(source: Source, table: Table, column: Column) -> str:
     name = scratch_name("hashes", table.relation, column.name)
     if not has_table(source, name):
         rows = " UNION ALL ".join(
-            f"SELECT {ROW} + {before} AS r, {column.sql} FROM {scan}" for scan, before in numbered(source)
+            f"SELECT {ROW} + {before} AS r, {column.sql} FROM {scan}" for scan, before in source.numbered
         )
         forms = with_normal(source, f"({rows})", column)
         with reading():
             source.connection.execute(f"CREATE TABLE {name} AS SELECT r, hash(n) AS h FROM {forms}")
     return name
-
-
-def numbered(source: Source) -> list[tuple[str, int]]:
-    """Each part, and how many rows lie before it."""
-    found, before = [], 0
-    for scan, count in source.parts:
-        found.append((scan, before))
-        before += count
-    return found
 
 
 def read_rows(source: Source, column: Column, rows: str, into: str, where: str = "true") -> None:
@@ -54,7 +45,7 @@ def read_rows(source: Source, column: Column, rows: str, into: str, where: str =
     run, raw = source.connection.execute, f"raw_{into}"
     with reading():
         run(f"CREATE OR REPLACE TABLE {raw} (r BIGINT, {column.sql} VARCHAR)")
-        for scan, before in numbered(source):
+        for scan, before in source.numbered:
             those = f"{ROW} + {before} IN ({rows}) AND {column.sql} IS NOT NULL AND {where}"
             run(f"INSERT INTO {raw} SELECT {ROW} + {before}, {column.sql} FROM {scan} WHERE {those}")
     forms = with_normal(source, raw, column)

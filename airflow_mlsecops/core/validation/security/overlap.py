@@ -18,9 +18,9 @@ from airflow_mlsecops.core.pinning.pin import pin
 from airflow_mlsecops.core.validation.plans import Answer, Ask, Plan, Table, count_where
 from airflow_mlsecops.core.validation.reading import reading
 from airflow_mlsecops.core.validation.security.frames import as_keys, normal_forms
-from airflow_mlsecops.core.validation.security.hashes import hash_rows, numbered, read_rows
+from airflow_mlsecops.core.validation.security.hashes import hash_rows, read_rows
 from airflow_mlsecops.core.validation.security.normal_sql import with_normal
-from airflow_mlsecops.core.validation.security.values import arguments_of, rows_of_table, scratch_name
+from airflow_mlsecops.core.validation.security.values import arguments_of, rows_of_table, scratch_name, with_defaults
 from airflow_mlsecops.core.validation.source import ROW, Column, Source, literal
 
 if TYPE_CHECKING:
@@ -29,14 +29,9 @@ if TYPE_CHECKING:
 DEFAULTS = {"max_share": 0.0, "train": "train", "test": "test"}
 
 
-def options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments with the defaults; either ``split_column`` or ``other`` is among them."""
-    return {name: kwargs.get(name, default) for name, default in DEFAULTS.items()}
-
-
 def judge_overlap(frame: pandas.DataFrame, kwargs: Mapping[str, Any]) -> Answer:
     """Decide about a frame."""
-    chosen, column = options(kwargs), kwargs["column"]
+    chosen, column = with_defaults(kwargs, DEFAULTS), kwargs["column"]
     forms = normal_forms(frame, column)
     if kwargs.get("other") is not None:
         train = set(normal_forms(_read_other(kwargs).to_pandas(), column))
@@ -50,7 +45,7 @@ def judge_overlap(frame: pandas.DataFrame, kwargs: Mapping[str, Any]) -> Answer:
 
 def plan_overlap(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
     """The plan."""
-    chosen, column = options(kwargs), table.columns[kwargs["column"]]
+    chosen, column = with_defaults(kwargs, DEFAULTS), table.columns[kwargs["column"]]
     split = table.columns[kwargs["split_column"]] if kwargs.get("split_column") is not None else None
     if column.kind != "text" or (split is not None and split.kind not in ("text", "int", "bool")):
         return None
@@ -93,7 +88,7 @@ def _within(source: Source, column: Column, hashes: str, sides: tuple[str, str],
     small, large = sides if few_tests else sides[::-1]
     with reading():
         run(f"CREATE OR REPLACE TABLE side_{bad} (r BIGINT)")
-        for scan, before in numbered(source):
+        for scan, before in source.numbered:
             those = f"SELECT {ROW} + {before} FROM {scan} WHERE {column.present} AND {small}"
             run(f"INSERT INTO side_{bad} {those}")
         in_side = f"r IN (SELECT r FROM side_{bad})"

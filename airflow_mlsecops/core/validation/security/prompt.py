@@ -8,19 +8,18 @@ Source: OWASP LLM01:2025 Prompt Injection.
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from airflow_mlsecops.core.errors import ConfigurationError
 from airflow_mlsecops.core.validation.security.cells import CellCheck, letters
 from airflow_mlsecops.core.validation.security.normal import normal
 from airflow_mlsecops.core.validation.security.scripts import scripts
+from airflow_mlsecops.core.validation.security.shipped import shipped
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,7 @@ class Pack:
 @cache
 def pack() -> Pack:
     """The pack that ships."""
-    source = files("airflow_mlsecops.core.validation.security") / "data" / "prompt_injection.json"
-    read: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))
+    read = shipped("prompt_injection.json")
     languages = read["languages"]
     return Pack(
         read["version"],

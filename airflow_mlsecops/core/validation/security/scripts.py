@@ -6,12 +6,11 @@ The table is made by ``scripts/unicode-tables`` and says which version of Unicod
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from typing import Any
+
+from airflow_mlsecops.core.validation.security.shipped import shipped
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,7 @@ class Scripts:
 @cache
 def scripts() -> Scripts:
     """The table that ships."""
-    source = files("airflow_mlsecops.core.validation.security") / "data" / "scripts.json"
-    read: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))
+    read = shipped("scripts.json")
     rows = read["scripts"]
     return Scripts(
         read["unicode"],

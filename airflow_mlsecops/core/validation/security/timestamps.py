@@ -14,7 +14,13 @@ from airflow_mlsecops.core.clock import from_text, to_text, utcnow
 from airflow_mlsecops.core.errors import DataError
 from airflow_mlsecops.core.validation.plans import Answer, Ask, Plan, Table
 from airflow_mlsecops.core.validation.reading import reading
-from airflow_mlsecops.core.validation.security.values import arguments_of, first_row, rows_of_table, scratch_name
+from airflow_mlsecops.core.validation.security.values import (
+    arguments_of,
+    first_row,
+    rows_of_table,
+    scratch_name,
+    with_defaults,
+)
 from airflow_mlsecops.core.validation.source import ROW, Source
 
 if TYPE_CHECKING:
@@ -24,11 +30,6 @@ TYPE = "expect_column_timestamps_to_be_monotone_and_not_in_the_future"
 DEFAULTS = {"monotone": True, "strictly": False, "tolerance_seconds": 0}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-
-
-def options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments with the defaults."""
-    return {name: kwargs.get(name, default) for name, default in DEFAULTS.items()}
 
 
 def with_clock(item: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -44,7 +45,7 @@ def _now(kwargs: Mapping[str, Any]) -> datetime:
 
 def judge_timestamps(frame: pandas.DataFrame, kwargs: Mapping[str, Any]) -> Answer:
     """Decide about a frame."""
-    chosen, now = options(kwargs), _now(kwargs)
+    chosen, now = with_defaults(kwargs, DEFAULTS), _now(kwargs)
     latest = _micros(now) + int(chosen["tolerance_seconds"] * 1_000_000)
     values = frame[kwargs["column"]]
     values = values[values.notna()].astype(object)
@@ -67,17 +68,17 @@ def plan_timestamps(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
     column = table.columns[kwargs["column"]]
     if column.kind != "time":
         return None
-    chosen, now = options(kwargs), _now(kwargs)
+    chosen, now = with_defaults(kwargs, DEFAULTS), _now(kwargs)
     latest = _micros(now) + int(chosen["tolerance_seconds"] * 1_000_000)
     bad_rows = scratch_name("bad", "timestamps", column.name, arguments_of(kwargs))
     found: dict[str, Any] = {}
     sign = "<=" if chosen["strictly"] else "<"
 
     def prepare(ask: Ask, source: Source) -> None:
-        before, last, run = 0, None, source.connection.execute
+        last, run = None, source.connection.execute
         found.update(seen=0, back=0, future=0)
         run(f"CREATE OR REPLACE TABLE {bad_rows} (r BIGINT)")
-        for scan, count in source.parts:
+        for scan, before in source.numbered:
             moments = f"SELECT {ROW} AS r, epoch_us({column.sql}) AS t FROM {scan} WHERE {column.present}"
             first = "CAST(NULL AS BIGINT)" if last is None else str(last)
             steps = f"SELECT r, t, coalesce(lag(t) OVER (ORDER BY r), {first}) AS p FROM ({moments})"
@@ -91,7 +92,7 @@ def plan_timestamps(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
                 if back or future:
                     run(f"INSERT INTO {bad_rows} SELECT r + {before} FROM ({steps}) WHERE {early} OR {late}")
             found.update(seen=found["seen"] + seen, back=found["back"] + back, future=found["future"] + future)
-            before, last = before + count, last if last_row is None else last_row
+            last = last if last_row is None else last_row
 
     def decide(ask: Ask) -> Answer:
         wrong, rows = rows_of_table(ask, bad_rows)

@@ -19,7 +19,7 @@ from airflow_mlsecops.core.validation.reading import reading
 from airflow_mlsecops.core.validation.security.frames import as_keys, normal_forms
 from airflow_mlsecops.core.validation.security.normal_sql import with_normal
 from airflow_mlsecops.core.validation.security.sample import chosen_sql, is_chosen, threshold
-from airflow_mlsecops.core.validation.security.values import arguments_of, scratch_name
+from airflow_mlsecops.core.validation.security.values import arguments_of, scratch_name, with_defaults
 from airflow_mlsecops.core.validation.source import ROW, Column, Source, literal
 
 if TYPE_CHECKING:
@@ -32,14 +32,9 @@ _FEW = 50
 """With up to so many accused words only the rows that may hold one are taken apart."""
 
 
-def options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments with the defaults."""
-    return {name: kwargs.get(name, default) for name, default in DEFAULTS.items()}
-
-
 def judge_tokens(frame: pandas.DataFrame, kwargs: Mapping[str, Any]) -> Answer:
     """Decide about a frame."""
-    chosen = options(kwargs)
+    chosen = with_defaults(kwargs, DEFAULTS)
     column, label = kwargs["column"], kwargs["label_column"]
     values = normal_forms(frame, column) if chosen["unit"] == "word" else as_keys(frame, column)
     labels = as_keys(frame, label)
@@ -60,7 +55,7 @@ def judge_tokens(frame: pandas.DataFrame, kwargs: Mapping[str, Any]) -> Answer:
 
 def plan_tokens(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
     """The plan."""
-    chosen = options(kwargs)
+    chosen = with_defaults(kwargs, DEFAULTS)
     column, label = table.columns[kwargs["column"]], table.columns[kwargs["label_column"]]
     whole = chosen["unit"] == "value"
     if column.kind not in (_KEYS if whole else ("text",)) or label.kind not in _KEYS or column.name == label.name:
@@ -119,15 +114,13 @@ def _count(
     run = source.connection.execute
     cut = threshold(table.rows, chosen["sample_rows"])
     sample = scratch_name("sample", column.name, label.name, cut)
-    before = 0
     with reading():
         run(f"CREATE TABLE IF NOT EXISTS {sample} ({column.sql} VARCHAR, label VARCHAR)")
         run(f"DELETE FROM {sample}")
-        for scan, count in source.parts:
+        for scan, before in source.numbered:
             both = f"{column.present} AND {label.present} AND {chosen_sql(f'{ROW} + {before}', cut)}"
             kept = f"SELECT CAST({column.sql} AS VARCHAR), CAST({label.sql} AS VARCHAR) FROM {scan} WHERE {both}"
             run(f"INSERT INTO {sample} {kept}")
-            before += count
         sizes = dict(run(f"SELECT label, count(*) FROM {sample} GROUP BY label").fetchall())
         if chosen["unit"] == "value":
             tokens = f"SELECT {column.sql} AS t, label FROM {sample}"

@@ -30,6 +30,11 @@ def arguments_of(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in kwargs.items() if key not in ("column", "mostly")}
 
 
+def with_defaults(kwargs: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that have a default, as given or by default; others aren't among them."""
+    return {name: kwargs.get(name, default) for name, default in defaults.items()}
+
+
 def map_values(source: Source, table: str, query: str, change: Callable[[str], str | None]) -> None:
     """Fill a new table with ``v`` and ``n``: the values that a query gives and what ``change`` makes of them.
 
