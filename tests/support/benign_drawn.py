@@ -16,6 +16,7 @@ import pickle
 import random
 import warnings
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec, module_from_spec
 from typing import Any
 from zlib import crc32
 
@@ -366,6 +367,15 @@ def _pickled(protocol: int, model: Any) -> bytes:
     return pickle.dumps(model, protocol)
 
 
+def _pickle_in_python() -> Any:
+    """Python's own module anew: whatever imported dill has changed the shared one, for the whole process."""
+    spec = find_spec("pickle")
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def _ways() -> dict[str, Callable[[Any], bytes]]:
     import joblib
 
@@ -377,9 +387,11 @@ def _ways() -> dict[str, Callable[[Any], bytes]]:
 
         return save
 
+    in_python = _pickle_in_python()
+
     def plain(model: Any) -> bytes:
         target = io.BytesIO()
-        pickle._Pickler(target, 4).dump(model)  # the one in Python frames in its own way
+        in_python._Pickler(target, 4).dump(model)  # it frames in its own way
         return target.getvalue()
 
     return {
