@@ -16,8 +16,9 @@ from airflow_mlsecops.expectations.compared_result import compared_result
 class ExpectColumnDistributionToMatchBaseline(ColumnAggregateExpectation):
     """Numbers, or lengths of texts, are distributed as in the baseline's verified profile.
 
-    Threat: rows that shift a feature, planted or by a broken sensor (MITRE ATLAS AML.T0020, Poison Training Data;
-    AML.T0059, Erode Dataset Integrity). PSI alone misses a scale shift of 5 percent; KS alone is blind in the tails.
+    Threat: rows that shift a feature, planted or by a broken sensor (MITRE ATLAS AML.T0020, Training Data
+    Poisoning; AML.T0059, Erode Dataset Integrity). PSI alone misses a scale shift of 5 percent; KS alone is blind in
+    the tails.
 
     Args:
         column: a numeric or a text column.
@@ -27,7 +28,7 @@ class ExpectColumnDistributionToMatchBaseline(ColumnAggregateExpectation):
 
     Example::
 
-        {"type": "expect_column_distribution_to_match_baseline", "kwargs": {"column": "amount"}}
+        ExpectColumnDistributionToMatchBaseline(column="amount", max_ks=0.05)
     """
 
     max_ks: float = pydantic.Field(DEFAULTS["max_ks"], ge=0, lt=1)

@@ -16,7 +16,8 @@ from airflow_mlsecops.expectations.compared_result import compared_result
 class ExpectColumnLabelsToMatchBaseline(ColumnAggregateExpectation):
     """Shares of categories are those of the baseline's verified profile: G-test with total variation, and PSI.
 
-    Threat: labels that were flipped, rows that were added for one class (MITRE ATLAS AML.T0020, Poison Training Data).
+    Threat: labels that were flipped, rows that were added for one class (MITRE ATLAS AML.T0020, Training Data
+    Poisoning).
 
     Args:
         column: a column of text, whole numbers or booleans.
@@ -28,7 +29,7 @@ class ExpectColumnLabelsToMatchBaseline(ColumnAggregateExpectation):
 
     Example::
 
-        {"type": "expect_column_labels_to_match_baseline", "kwargs": {"column": "label"}}
+        ExpectColumnLabelsToMatchBaseline(column="label")
     """
 
     max_total_variation: float = pydantic.Field(DEFAULTS["max_total_variation"], ge=0, lt=1)

@@ -17,7 +17,8 @@ class ExpectColumnValuesToNotContainPii(CellExpectation):
         mostly: the share of values that has to be as expected.
         locales: ``de``, ``es``, ``fr``, ``uk``, ``us``; what is used everywhere is always looked for; by default all.
         entities: only these kinds, e.g. ``["iban"]``.
-        engine: ``patterns`` (the default), or ``presidio`` where presidio-analyzer is installed.
+        engine: ``patterns`` (the default), or ``presidio`` with ``airflow-mlsecops[presidio]``, which then takes
+            neither ``locales`` nor ``entities``.
 
     Example::
 

@@ -50,7 +50,7 @@ class ExpectTableSchemaToMatchBaseline(BatchExpectation):
 
     Example::
 
-        {"type": "expect_table_schema_to_match_baseline", "kwargs": {}}
+        ExpectTableSchemaToMatchBaseline()
     """
 
     sha256: str | None = pydantic.Field(None, regex="^[0-9a-f]{64}$")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,7 @@ def detect_label_poisoning(
         budget: share of suspect labels, 0 up to but not including 1, above which the verdict is FAIL.
         warn_budget: share above which it is WARN; not above ``budget``.
         seed: of everything random.
-        roles: the columns that name source, time, probabilities or embeddings.
+        roles: the columns that name source, time, probabilities, embeddings or texts.
         baseline: the last trusted version, with the same columns; needs ``id_column``.
 
     Returns:
@@ -95,7 +96,7 @@ def detect_label_poisoning(
     findings = _findings(table, found, pairs, budget=budget, warn_budget=warn_budget)
     full = document(table, found)
     rows = suspect_rows(table, found.suspects, found.accused, found.detections)
-    return Report(
+    report = Report(
         subject=artifact,
         control=CONTROL,
         verdict=verdict_of(findings),
@@ -116,12 +117,9 @@ def detect_label_poisoning(
         },
         tools={name: version(name) for name in _TOOLS},
         details=_details(table, found, pairs),
-        blobs={
-            "suspects.json": canonical_json(rows),
-            "analysis.json": canonical_json(full),
-            REPORT: report_html(table, found, full, rows, name=artifact.name),
-        },
+        blobs={"suspects.json": canonical_json(rows), "analysis.json": canonical_json(full)},
     )
+    return replace(report, blobs={**report.blobs, REPORT: report_html(table, found, full, rows, report)})
 
 
 def _named(roles: Roles | None, baseline: bool) -> dict[str, Any]:
@@ -131,6 +129,7 @@ def _named(roles: Roles | None, baseline: bool) -> dict[str, Any]:
         "time_column": given.time,
         "probability_columns": dict(given.probabilities) if given.probabilities else None,
         "embedding_columns": list(given.embeddings) or None,
+        "text_columns": list(given.texts) or None,
         "baseline": baseline or None,
     }
     return {name: value for name, value in named.items() if value is not None}

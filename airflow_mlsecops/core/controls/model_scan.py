@@ -8,6 +8,7 @@ tricked by them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from airflow_mlsecops import __version__
@@ -15,10 +16,11 @@ from airflow_mlsecops.core.artifact import Artifact
 from airflow_mlsecops.core.canonical import canonical_json
 from airflow_mlsecops.core.digest import sha256_bytes
 from airflow_mlsecops.core.findings import Finding, Severity
-from airflow_mlsecops.core.report import Report, Verdict, verdict_of
+from airflow_mlsecops.core.report import REPORT, Report, Verdict, verdict_of
 from airflow_mlsecops.core.scanning.allow_list import packaged
 from airflow_mlsecops.core.scanning.limits import Limits
 from airflow_mlsecops.core.scanning.outcome import Outcome
+from airflow_mlsecops.core.scanning.report_html import report_page
 from airflow_mlsecops.core.scanning.rules import CONTROL, IMPORTS_BLOB, finding
 from airflow_mlsecops.core.scanning.sarif import to_sarif
 from airflow_mlsecops.core.scanning.scan import Scan
@@ -41,7 +43,7 @@ def scan_model(
     """Scan a model's files.
 
     1. Follow every part by the format of its bytes, with the packaged allow-lists and the user's own.
-    2. Compare the names that its pickles need with the pinned ones: a new one needs a person.
+    2. Compare the names that its pickles need with the pinned ones: any difference needs a person.
     3. Ask other scanners, where wanted: they can turn a pass into a review, and never a refusal into a pass.
     4. Only COMPLETE and CLEAN over every byte passes.
 
@@ -78,7 +80,7 @@ def scan_model(
     findings.sort(key=lambda item: -item.severity.rank)
     # 4.
     verdict = _verdict(outcome, findings)
-    return Report(
+    report = Report(
         subject=artifact,
         control=CONTROL,
         verdict=verdict,
@@ -95,17 +97,19 @@ def scan_model(
         details=outcome.to_dict(),
         blobs={IMPORTS_BLOB: canonical_json(imports), SARIF_BLOB: to_sarif(findings, artifact.uri)},
     )
+    return replace(report, blobs={**report.blobs, REPORT: report_page(report, outcome)})
 
 
 def _compared(imports: Sequence[str], pinned: Iterable[str] | None) -> list[Finding]:
+    """Each difference is a warning: another kind of model than the last one is for a person to look at."""
     if pinned is None:
         return []
-    known = set(pinned)
-    return [
-        finding("new-import", f"it needs {name!r}, which the last release didn't", name)
-        for name in imports
-        if name not in known
+    known, needed = set(pinned), set(imports)
+    new = [("new-import", name, "it needs {!r}, which the last release didn't") for name in sorted(needed - known)]
+    gone = [
+        ("gone-import", name, "it doesn't need {!r}, which the last release did") for name in sorted(known - needed)
     ]
+    return [finding(rule, message.format(name), name) for rule, name, message in (*new, *gone)]
 
 
 def _verdict(outcome: Outcome, findings: Sequence[Finding]) -> Verdict:

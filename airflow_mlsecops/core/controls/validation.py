@@ -42,7 +42,7 @@ MAX_ROWS = 10_000
 """How many row numbers are kept for one expectation; the count of all stands beside them."""
 MAX_ROWS_IN_ALL = 200_000
 TECHNIQUES = ("AML.T0020", "ML02:2023")
-"""MITRE ATLAS: Poison Training Data; OWASP Machine Learning Security Top Ten 2023: Data Poisoning Attack."""
+"""MITRE ATLAS: Training Data Poisoning; OWASP Machine Learning Security Top Ten 2023: Data Poisoning Attack."""
 _NOT_OF_SUITE = {"min-rows", "no-baseline"}
 _DOMAIN = {"column", "column_A", "column_B", "row_condition", "condition_parser"}
 
@@ -79,7 +79,8 @@ def validate_data(
         suite: GX's suite JSON as a mapping, or an ``ExpectationSuite``.
         engine: ``auto``, ``fused``, ``gx`` or ``spark``; see :mod:`airflow_mlsecops.core.validation.engines`.
         rules: what has to have been seen; by default everything that wasn't seen is a NO.
-        memory_limit: how much memory DuckDB may use, e.g. ``512MB``; what needs more goes to a temporary folder.
+        memory_limit: how much memory the data may take, e.g. ``512MB``: DuckDB spills beyond it; CSV, and what only
+            Great Expectations can evaluate, are refused.
         baseline: the verified profile that some expectations compare with, or why there is none.
         quarantine: how to keep the rows that break something apart; by default they are not.
         show_values: whether the HTML report, and only that, shows some of the values that are not as expected, and
@@ -104,6 +105,7 @@ def validate_data(
             engine=engine,
             memory_limit=memory_limit,
             max_rows=MAX_ROWS,
+            without_rows=rules.holds,  # only rows of what doesn't hold are kept
             allow_empty="empty-data" in rules.relaxed,
             in_database=in_database,
             spark=spark,
@@ -111,11 +113,8 @@ def validate_data(
     items = found.items
     # 3.
     broken = [outcome for outcome in found.outcomes if not rules.holds(outcome)]
-    told = [
-        *_no_baseline(baseline),
-        *_too_few(found, rules),
-        *(_finding(outcome, items[outcome.index], rules) for outcome in broken),
-    ]
+    of_suite = {outcome.index: _finding(outcome, items[outcome.index], rules) for outcome in broken}
+    told = [*_no_baseline(baseline), *_too_few(found, rules), *of_suite.values()]
     findings = tuple(sorted(told, key=lambda finding: -finding.severity.rank))
     # 5., before the report, which names what was kept.
     kept = None
@@ -160,7 +159,7 @@ def validate_data(
     shown = examples(path, broken) if show_values else None
     holds = {outcome.index: rules.holds(outcome) for outcome in found.outcomes}
     plots = distributions(found.outcomes, holds, show_values=show_values)
-    page = report_page(report, found.outcomes, holds, shown, more=plots)
+    page = report_page(report, found.outcomes, holds, of_suite, shown, more=plots)
     return replace(report, blobs={**report.blobs, REPORT: page})
 
 

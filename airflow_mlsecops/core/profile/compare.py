@@ -23,6 +23,8 @@ DEFAULTS: dict[str, float] = {
     "max_new": 0.0,
 }
 """What expectations ask for unless they say otherwise."""
+CATEGORIES = "categories"
+"""What a drawing compares whose parts have no order."""
 _NAMES = {NUMBER: "numbers", TEXT: "text", BOOL: "booleans"}
 
 
@@ -171,7 +173,7 @@ def _draw_labels(column: ColumnProfile, before: Sequence[int], now: Sequence[int
     parts = [slice(i, i + 1) for i in range(kept)] + [slice(kept, len(before))]
     drawn = [statistics.shares(statistics.grouped(counts, parts)) for counts in (before, now)]
     masked = (*(f"value {place}" for place in range(1, kept + 1)), "others")
-    return Drawing(column.name, "categories", (*names[:kept], "others"), masked, tuple(drawn[0]), tuple(drawn[1]))
+    return Drawing(column.name, CATEGORIES, (*names[:kept], "others"), masked, tuple(drawn[0]), tuple(drawn[1]))
 
 
 def _draw_bins(

@@ -11,12 +11,7 @@ from importlib import import_module
 from airflow_mlsecops.core.validation.security.threats import THREATS
 
 _PACKAGE = "airflow_mlsecops.expectations"
-_AGAINST_A_BASELINE = (
-    "expect_column_distribution_to_match_baseline",
-    "expect_column_labels_to_match_baseline",
-    "expect_table_schema_to_match_baseline",
-)
-MODULES: dict[str, str] = {kind: f"{_PACKAGE}.{kind}" for kind in (*_AGAINST_A_BASELINE, *THREATS)}
+MODULES: dict[str, str] = {kind: f"{_PACKAGE}.{kind}" for kind in THREATS}
 
 
 def make_known(types: Iterable[str]) -> None:

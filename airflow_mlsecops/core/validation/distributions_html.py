@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_mlsecops.core.html.bars import bars
-from airflow_mlsecops.core.html.page import badge, paragraph, section
-from airflow_mlsecops.core.html.text import Html
-from airflow_mlsecops.core.profile.compare import Compared, Drawing, told
+from airflow_mlsecops.core.html.columns import columns
+from airflow_mlsecops.core.html.page import badge, paragraph, quiet, section
+from airflow_mlsecops.core.html.text import Html, element
+from airflow_mlsecops.core.profile.compare import CATEGORIES, Compared, Drawing, told
 from airflow_mlsecops.core.validation.outcome import Outcome
 
 MAX_PLOTS = 60
@@ -26,9 +27,11 @@ def distributions(outcomes: Iterable[Outcome], holds: Mapping[int, bool], *, sho
     if not drawn:
         return []
     drawn.sort(key=lambda pair: (holds[pair[0].index], pair[0].index))
-    content = [paragraph("Shares in percent, of the baseline and of this data set.")]
-    for outcome, compared in drawn[:MAX_PLOTS]:
-        content += _one(outcome, compared, holds[outcome.index], show_values)
+    plots = (_one(outcome, compared, holds[outcome.index], show_values) for outcome, compared in drawn[:MAX_PLOTS])
+    content = [
+        paragraph("Shares in percent, of the baseline and of this data set."),
+        element("div", *plots, attributes={"class": "plots"}),
+    ]
     if len(drawn) > MAX_PLOTS:
         content.append(paragraph(f"… and {len(drawn) - MAX_PLOTS} more in the full report"))
     return [section("Distributions against the baseline", content)]
@@ -45,11 +48,13 @@ def told_baseline(baseline: Mapping[str, Any]) -> str:
     )
 
 
-def _one(outcome: Outcome, compared: Compared, held: bool, show_values: bool) -> list[Html]:
+def _one(outcome: Outcome, compared: Compared, held: bool, show_values: bool) -> Html:
     drawing: Drawing | None = compared.drawing
     assert drawing is not None
     verdict = badge("holds", "good") if held else badge("doesn't hold", "bad")
-    heading = paragraph(f"{outcome.index}: {drawing.column}, {drawing.what}: {told(compared.statistics)} ", verdict)
+    heading = element("h3", f"{drawing.column}, {drawing.what} ", verdict)
+    said = quiet(f"{outcome.index}: {told(compared.statistics)}")
     labels = drawing.labels if show_values else drawing.masked
     series = {"baseline": [100 * each for each in drawing.baseline], "now": [100 * each for each in drawing.now]}
-    return [heading, bars(labels, series)]
+    drawn = bars(labels, series) if drawing.what == CATEGORIES else columns(labels, series, unit="%")
+    return element("div", heading, said, drawn)

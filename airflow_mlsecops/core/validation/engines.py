@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.core.controls.suite import named_columns
-from airflow_mlsecops.core.controls.tables import read_arrow_table, read_table
 from airflow_mlsecops.core.errors import ConfigurationError, DataError, MissingExtraError
 from airflow_mlsecops.core.findings import Severity
 from airflow_mlsecops.core.profile.baseline import current, using
 from airflow_mlsecops.core.profile.table_schema import Schema, schema_of
 from airflow_mlsecops.core.validation.compilers import COMPILERS
 from airflow_mlsecops.core.validation.evaluation import Evaluation, evaluate_expanded
+from airflow_mlsecops.core.validation.memory import bytes_of, read_for_gx
 from airflow_mlsecops.core.validation.outcome import Outcome
 from airflow_mlsecops.core.validation.plain import is_plain
 from airflow_mlsecops.core.validation.selectors import probe
@@ -44,6 +44,7 @@ def evaluate(
     engine: str = "auto",
     memory_limit: str = DEFAULT_MEMORY,
     max_rows: int = 10_000,
+    without_rows: Callable[[Outcome], bool] = lambda outcome: False,
     allow_empty: bool = False,
     in_database: InDatabase | None = None,
     spark: SparkSettings | None = None,
@@ -54,17 +55,19 @@ def evaluate(
         path: the table, also if it was read from a database.
         document: of a suite that ``load_suite`` read.
         engine: one of :data:`ENGINES`.
-        memory_limit: how much memory DuckDB may use.
+        memory_limit: how much memory DuckDB may use, and what has to be held as a whole may take.
         max_rows: how many row numbers to keep for one expectation.
+        without_rows: of which outcomes nobody wants the row numbers, so that they needn't be looked for.
         allow_empty: judge a table without rows, too.
         in_database: how ``gx`` evaluates a suite where the data lie; called with document, why and ``allow_empty``.
         spark: how Spark is reached.
 
     Raises:
-        ConfigurationError: for an unknown engine.
+        ConfigurationError: for an unknown engine, or a limit that is none.
         MissingExtraError: if ``engine="fused"`` and DuckDB isn't installed.
         DataError: if the table can't be read whole, or is empty.
     """
+    bytes_of(memory_limit)  # one that is none is told before anything is read
     chosen, why = choose(engine, document)
     if chosen == "spark":
         from airflow_mlsecops.core.validation.gx_spark import SparkSettings, evaluate_on_spark
@@ -75,16 +78,19 @@ def evaluate(
     if in_database is not None and engine == "auto":
         why = f"the rows lie in a file anyway, and {why}"
     if chosen == "fused":
+        from airflow_mlsecops.core.validation.fused import run_fused
+
         with open_source(path, memory_limit=memory_limit, allow_empty=allow_empty) as source:
             if source is not None:
                 types = {name: column.type for name, column in source.columns.items()}
 
                 def run(expanded: Mapping[str, Any]) -> Evaluation:
-                    return _fused(path, expanded, source, why, max_rows)
+                    found = run_fused(source, expanded, max_rows=max_rows, without_rows=without_rows)
+                    return _with_gx(path, expanded, found, source, why, memory_limit)
 
                 return evaluate_expanded(document, types, run)
         why = "the fused engine can't read these files exactly: their parts differ, or names stand twice"
-    table = read_arrow_table(path, allow_empty=allow_empty)
+    table = read_for_gx(path, memory_limit=memory_limit, allow_empty=allow_empty)
     check_names([str(name) for name in table.column_names])
     schema, frame = schema_of(table.schema), table.to_pandas(ignore_metadata=True)
     del table
@@ -149,18 +155,18 @@ def choose(engine: str, document: Mapping[str, Any]) -> tuple[str, str]:
     return "fused", f"{able} of {len(document['expectations'])} expectations can be computed in one scan"
 
 
-def _fused(path: Path, document: Mapping[str, Any], source: Source, why: str, max_rows: int) -> Evaluation:
-    from airflow_mlsecops.core.validation.fused import run_fused
-
-    items = document["expectations"]
-    outcomes = run_fused(source, document, max_rows=max_rows)
+def _with_gx(
+    path: Path, document: Mapping[str, Any], fused: Mapping[int, Outcome], source: Source, why: str, memory_limit: str
+) -> Evaluation:
+    """What the fused engine found, and what it left to GX."""
+    items, outcomes = document["expectations"], dict(fused)
     for index, item in enumerate(items):
         absent = sorted({name for name in named_columns(item) if name not in source.columns})
         if absent and index not in outcomes and is_plain(item):
             outcomes[index] = _missing(index, item, absent, source)
     left = tuple(index for index in range(len(items)) if index not in outcomes)
     if left:
-        outcomes |= _by_gx(path, document, left, source)
+        outcomes |= _by_gx(path, document, left, source, memory_limit)
     ordered = tuple(outcomes[index] for index in range(len(items)))
     return Evaluation(ordered, source.rows, tuple(source.columns), "fused", why, left)
 
@@ -179,7 +185,9 @@ def missing_columns(absent: list[str], found: list[str]) -> str:
     return f"the data has no column {', '.join(map(repr, absent))}; it has {', '.join(named)}"
 
 
-def _by_gx(path: Path, document: Mapping[str, Any], left: tuple[int, ...], source: Source) -> dict[int, Outcome]:
+def _by_gx(
+    path: Path, document: Mapping[str, Any], left: tuple[int, ...], source: Source, memory_limit: str
+) -> dict[int, Outcome]:
     """Let GX evaluate some of a suite. It gets all columns only if one of them may look at any column."""
     from airflow_mlsecops.core.controls.gx_pandas import run_suite
 
@@ -189,6 +197,8 @@ def _by_gx(path: Path, document: Mapping[str, Any], left: tuple[int, ...], sourc
     needed = {name for item in items for name in named_columns(item)}
     present = [name for name in source.columns if name in needed]
     narrow = narrow and len(present) == len(needed) and not any(i["type"] == "expect_column_to_exist" for i in items)
-    frame = read_table(path, columns=present if narrow else None, allow_empty=source.rows == 0)
+    columns = present if narrow else None
+    table = read_for_gx(path, memory_limit=memory_limit, columns=columns, allow_empty=source.rows == 0)
+    frame = table.to_pandas(ignore_metadata=True)
     part = {**document, "expectations": items}
     return {left[each.index]: replace(each, index=left[each.index]) for each in run_suite(frame, part)}

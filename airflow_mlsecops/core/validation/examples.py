@@ -8,7 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from airflow_mlsecops.core.controls.tables import part_files, read_arrow_table, table_format
+from airflow_mlsecops.core.controls.partitions import constant, partition_columns
+from airflow_mlsecops.core.controls.parts import part_files, table_format
+from airflow_mlsecops.core.controls.tables import read_arrow_table
 from airflow_mlsecops.core.errors import DataError
 from airflow_mlsecops.core.validation.outcome import Outcome
 
@@ -91,17 +93,19 @@ def _pieces(path: Path) -> Iterator[tuple[int, int, Any]]:
         table = read_arrow_table(path)
         yield 0, table.num_rows, table.column
         return
+    partitions = partition_columns(path, parts)
     before = 0
-    for part in parts:
+    for index, part in enumerate(parts):
         try:
             with pq.ParquetFile(part, page_checksum_verification=True, pre_buffer=False) as file:
                 for group in range(file.num_row_groups):
                     count = file.metadata.row_group(group).num_rows
-                    yield before, count, partial(_column, file, group)
+                    same = {column.name: constant(column, index, count) for column in partitions}
+                    yield before, count, partial(_column, file, group, same)
                     before += count
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{part.name} is not a whole Parquet file", "write it again") from error
 
 
-def _column(file: Any, group: int, name: str) -> Any:
-    return file.read_row_group(group, columns=[name]).column(name)
+def _column(file: Any, group: int, same: Mapping[str, Any], name: str) -> Any:
+    return same[name] if name in same else file.read_row_group(group, columns=[name]).column(name)

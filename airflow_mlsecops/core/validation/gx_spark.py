@@ -6,17 +6,20 @@ schemas are compared first, on the driver, and names are told apart by case.
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from airflow_mlsecops.core.controls.gx_pandas import COUNTS_ONLY, quiet_context, refuse_own_sql, run_suite_on
-from airflow_mlsecops.core.controls.tables import part_files, table_format
+from airflow_mlsecops.core.controls.partitions import PartitionColumn, arrow_field, partition_columns
+from airflow_mlsecops.core.controls.parts import part_files, table_format
 from airflow_mlsecops.core.errors import ConfigurationError, DataError, MissingExtraError
 from airflow_mlsecops.core.profile.table_schema import schema_of
 from airflow_mlsecops.core.validation.engines import check_names, check_rows
@@ -79,12 +82,13 @@ def evaluate_on_spark(
     """
     refuse_own_sql(document)
     parts = part_files(path)
-    types = _checked_columns(parts)
+    partitions = partition_columns(path, parts)
+    types = _checked_columns(parts, partitions)
     with _session(settings) as session:
         from pyspark.errors import PySparkException
 
         try:
-            frame = session.read.parquet(*[part.resolve().as_uri() for part in parts])
+            frame = _read(session, path, parts, partitions)
             rows = int(frame.count())
             check_rows(rows, allow_empty)
             return evaluate_expanded(document, types, lambda expanded: _judged(frame, rows, types, expanded, why))
@@ -99,7 +103,25 @@ def _judged(frame: Any, rows: int, types: Mapping[str, str], document: Mapping[s
     return Evaluation(tuple(outcomes), rows, tuple(types), "gx-spark", why, everything)
 
 
-def _checked_columns(parts: list[Path]) -> dict[str, str]:
+def _read(session: Any, path: Path, parts: list[Path], partitions: Sequence[PartitionColumn]) -> Any:
+    """The parts as one frame; Spark is told the types of the columns that folders name, and guesses none."""
+    files = [_named(part) for part in parts]
+    if not partitions:
+        return session.read.parquet(*files)
+    from pyspark.sql.types import LongType, StringType
+
+    schema = session.read.parquet(files[0]).schema
+    for column in partitions:
+        schema = schema.add(column.name, LongType() if column.whole else StringType())
+    return session.read.option("basePath", f"file://{path.resolve()}").schema(schema).parquet(*files)
+
+
+def _named(part: Path) -> str:
+    """A file as Hadoop names it: not percent-encoded, but what would be a pattern is quoted."""
+    return "file://" + re.sub(r"([\\{}\[\]*?])", r"\\\1", str(part.resolve()))
+
+
+def _checked_columns(parts: list[Path], partitions: Sequence[PartitionColumn]) -> dict[str, str]:
     """Columns and the names of their types, in order."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -113,11 +135,14 @@ def _checked_columns(parts: list[Path]) -> dict[str, str]:
     for part, schema in zip(parts, schemas, strict=True):
         if not schema.equals(schemas[0]):
             raise DataError(f"{part.name} and {parts[0].name} have different columns", "write all from one schema")
-    names: list[str] = list(schemas[0].names)
+    whole = schemas[0]
+    for column in partitions:
+        whole = whole.append(arrow_field(column))
+    names: list[str] = list(whole.names)
     if len(set(names)) != len(names) or not names:
         raise DataError(f"{parts[0].name} has a column twice, or none", "give each column its own name")
     check_names(names)
-    return dict(schema_of(schemas[0]))
+    return dict(schema_of(whole))
 
 
 @contextmanager
@@ -132,14 +157,16 @@ def _session(settings: SparkSettings) -> Iterator[Any]:
         raise ConfigurationError("a Spark session is open in this process", "stop it: its settings would count here")
     builder = SparkSession.builder.master(settings.master).appName("airflow-mlsecops")
     # Checks of cells run in Python: here in this one, which has the package, on a cluster in the one that it is told.
-    python = {"spark.pyspark.python": sys.executable} if settings.master.startswith("local") else {}
-    for name, value in {**python, **settings.config, **_ALWAYS}.items():
+    ours = sys.executable if settings.master.startswith("local") else ""
+    python = settings.config.get("spark.pyspark.python") or os.environ.get("PYSPARK_PYTHON") or ours
+    for name, value in {**settings.config, **_ALWAYS}.items():
         builder = builder.config(name, value)
     on_main = threading.current_thread() is threading.main_thread()
     interrupt = signal.getsignal(signal.SIGINT)
     try:
         try:
-            session = builder.getOrCreate()
+            with workers_python(python):
+                session = builder.getOrCreate()
         except (PySparkException, RuntimeError, OSError) as error:
             raise ConfigurationError(
                 f"Spark can't be started ({type(error).__name__})", "is Java there, and the master right?"
@@ -152,6 +179,24 @@ def _session(settings: SparkSettings) -> Iterator[Any]:
     finally:
         if on_main:
             signal.signal(signal.SIGINT, interrupt)
+
+
+@contextmanager
+def workers_python(executable: str) -> Iterator[None]:
+    """Start Spark within this, and its workers run that Python; with an empty name the one that they would anyway.
+
+    Spark reads it from the environment as it starts. Of ``spark.pyspark.python`` only ``spark-submit`` takes notice.
+    """
+    before = os.environ.get("PYSPARK_PYTHON")
+    if executable:
+        os.environ["PYSPARK_PYTHON"] = executable
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ["PYSPARK_PYTHON"] = before
+        elif executable:
+            del os.environ["PYSPARK_PYTHON"]
 
 
 def _validate(frame: Any, expectations: list[Any]) -> dict[int, Any]:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from airflow_mlsecops.core.validation.security.arguments import ARGUMENTS, REQUIRED
+from airflow_mlsecops.core.validation.security.arguments import ARGUMENTS, REQUIRED, conflict
 
 _EXACT = 2**53
 """Whole numbers up to this are exact as floats, into which GX turns bounds."""
@@ -28,7 +28,7 @@ def is_plain(item: Mapping[str, Any]) -> bool:
         return False
     if "min_value" in arguments and low is None and high is None:
         return False
-    if "other" in arguments and ("other" in kwargs) == ("split_column" in kwargs):
+    if conflict(item["type"], kwargs):
         return False
     return low is None or high is None or bool(low <= high)
 

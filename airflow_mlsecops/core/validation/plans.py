@@ -9,19 +9,21 @@ SQL is made of quoted names and literals alone; see :mod:`airflow_mlsecops.core.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_mlsecops.core.profile.compare import Compared
 from airflow_mlsecops.core.validation.regex import translate
-from airflow_mlsecops.core.validation.source import Column, Source, literal
+from airflow_mlsecops.core.validation.source import Column, Source, count_where, literal
 
 Ask = Callable[[str], Any]
 """From an aggregate's or a query's SQL to its value."""
 EXACT = 2**53
 """Whole numbers up to this are exact as 64-bit floats, which pandas makes of whole numbers among nulls."""
 _EPSILON = 2.0**-52
+_FEW = 16
+_NARROW = {"int8", "int16", "int32", "uint8", "uint16", "uint32"}
 
 
 @dataclass(frozen=True)
@@ -90,22 +92,26 @@ def outside(sql: str, kwargs: Mapping[str, Any], number: Callable[[Any], Any] = 
     return f"({' OR '.join(parts)})"
 
 
-def count_where(predicate: str) -> str:
-    """An aggregate."""
-    return f"count(*) FILTER (WHERE {predicate})"
-
-
 def exact_ints(column: Column) -> tuple[str, ...]:
     """The guard under which a column's numbers are the same in pandas, which turns whole numbers into floats."""
-    if column.kind != "int":
+    if column.kind != "int" or column.type in _NARROW:
         return ()
     return (f"coalesce(min({column.sql}) >= -{EXACT} AND max({column.sql}) <= {EXACT}, true)",)
 
 
+def exact_beside(column: Column, values: Iterable[Any]) -> tuple[str, ...]:
+    """The guard under which comparing a column with these numbers is the same in pandas.
+
+    None is needed while they all lie inside +-2**53: rounding to a float moves no whole number onto or across them.
+    """
+    return exact_ints(column) if any(abs(value) >= EXACT for value in values) else ()
+
+
 def by_row(column: Column, broken: str, kwargs: Mapping[str, Any], guards: tuple[str, ...] = ()) -> Plan:
     """A plan for an expectation on each non-null value; ``broken`` is the predicate of a bad value."""
-    bad = f"({column.present} AND {broken})"
-    present, unexpected = count_where(column.present), count_where(bad)
+    # In this order most rows are done with after the first half: a comparison with null is no match either.
+    bad = f"({broken} AND {column.present})"
+    present, unexpected = column.count, count_where(bad)
 
     def decide(ask: Ask) -> Answer:
         return mostly(ask("count(*)"), ask(present), ask(unexpected), kwargs)
@@ -125,7 +131,7 @@ def mostly(elements: int, saw: int, unexpected: int, kwargs: Mapping[str, Any]) 
 def not_null(kwargs: Mapping[str, Any], table: Table) -> Plan:
     """Nulls are what is unexpected, and every row was seen."""
     column = table.columns[kwargs["column"]]
-    present = count_where(column.present)
+    present = column.count
 
     def decide(ask: Ask) -> Answer:
         return mostly(table.rows, table.rows, table.rows - ask(present), kwargs)
@@ -136,7 +142,7 @@ def not_null(kwargs: Mapping[str, Any], table: Table) -> Plan:
 def null(kwargs: Mapping[str, Any], table: Table) -> Plan:
     """Values are what is unexpected."""
     column = table.columns[kwargs["column"]]
-    present = count_where(column.present)
+    present = column.count
 
     def decide(ask: Ask) -> Answer:
         return mostly(table.rows, table.rows, ask(present), kwargs)
@@ -149,18 +155,33 @@ def between(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
     column = table.columns[kwargs["column"]]
     if column.kind not in ("int", "float"):
         return None
-    return by_row(column, outside(column.sql, kwargs), kwargs, exact_ints(column))
+    bounds = [kwargs[name] for name in ("min_value", "max_value") if kwargs.get(name) is not None]
+    broken = outside(column.sql, kwargs, _whole if column.kind == "int" else float)
+    return by_row(column, broken, kwargs, exact_beside(column, bounds))
+
+
+def _whole(bound: Any) -> Any:
+    """A bound of whole numbers that a float holds exactly: whole itself if it can be, because that compares faster."""
+    return int(bound) if bound == int(bound) and abs(bound) <= EXACT else float(bound)
 
 
 def member(column: Column, values: list[Any]) -> str | None:
     """The predicate that a value is one of ``values``; ``None`` if pandas might see that in another way."""
     if column.kind == "text" and all(isinstance(value, str) and _sayable(value) for value in values):
-        return f"{column.sql} IN ({', '.join(literal(value) for value in values)})"
+        return _one_of(column, values)
     whole = all(isinstance(value, int) for value in values)
     if (column.kind == "int" and whole) or (column.kind == "float" and not any(isinstance(v, str) for v in values)):
         number = int if column.kind == "int" else float
-        return f"{column.sql} IN ({', '.join(literal(number(value)) for value in values)})"
+        return _one_of(column, [number(value) for value in values])
     return None
+
+
+def _one_of(column: Column, values: list[Any]) -> str:
+    """Few values are compared one after the other; DuckDB joins more of them with a table of theirs, by their hash."""
+    listed = list(dict.fromkeys(literal(value) for value in values))
+    if len(values) > _FEW:
+        return f"{column.sql} IN (SELECT unnest([{', '.join(listed)}]))"
+    return f"({' OR '.join(f'{column.sql} = {value}' for value in listed)})"  # half the time of IN
 
 
 def _sayable(value: str) -> bool:
@@ -174,7 +195,8 @@ def in_set(kwargs: Mapping[str, Any], table: Table, *, negated: bool = False) ->
     inside = member(column, kwargs["value_set"])
     if inside is None:
         return None
-    return by_row(column, f"({inside})" if negated else f"(NOT {inside})", kwargs, exact_ints(column))
+    guards = exact_beside(column, kwargs["value_set"]) if column.kind == "int" else ()
+    return by_row(column, f"({inside})" if negated else f"(NOT {inside})", kwargs, guards)
 
 
 def lengths(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
@@ -203,7 +225,7 @@ def matches(kwargs: Mapping[str, Any], table: Table, *, negated: bool = False) -
 
 def non_null_share(kwargs: Mapping[str, Any], table: Table) -> Plan:
     """The share of values among all rows."""
-    present = count_where(table.columns[kwargs["column"]].present)
+    present = table.columns[kwargs["column"]].count
 
     def decide(ask: Ask) -> Answer | None:
         if not table.rows:
@@ -219,7 +241,7 @@ def extreme(kwargs: Mapping[str, Any], table: Table, *, function: str) -> Plan |
     column = table.columns[kwargs["column"]]
     if column.kind not in ("int", "float"):
         return None
-    present, value = count_where(column.present), f"{function}({column.sql}) FILTER (WHERE {column.present})"
+    present, value = column.count, f"{function}({column.sql}) FILTER (WHERE {column.present})"
 
     def decide(ask: Ask) -> Answer:
         found = ask(value)
@@ -239,7 +261,7 @@ def total(kwargs: Mapping[str, Any], table: Table, *, mean: bool) -> Plan | None
         return None
     where = f"FILTER (WHERE {column.present})"
     value = f"CAST({column.sql} AS {'HUGEINT' if column.kind == 'int' else 'DOUBLE'})"
-    present, added, size = count_where(column.present), f"sum({value}) {where}", f"sum(abs({value})) {where}"
+    present, added, size = column.count, f"sum({value}) {where}", f"sum(abs({value})) {where}"
 
     def decide(ask: Ask) -> Answer | None:
         saw, found, magnitude = ask(present), ask(added), ask(size)

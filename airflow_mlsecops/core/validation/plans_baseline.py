@@ -9,7 +9,7 @@ from airflow_mlsecops.core.profile import categories, compare, sql
 from airflow_mlsecops.core.profile.baseline import NoBaseline, current
 from airflow_mlsecops.core.profile.compare import Compared, Seen
 from airflow_mlsecops.core.profile.pinned_schema import judge_schema
-from airflow_mlsecops.core.validation.plans import Answer, Ask, Plan, Table, count_where, exact_ints
+from airflow_mlsecops.core.validation.plans import Answer, Ask, Plan, Table, exact_ints
 
 
 def labels(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
@@ -21,7 +21,7 @@ def labels(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
         return None  # which may be whole numbers among nulls
     was = baseline.profile.column(column.name)
     why = compare.why_not_labels(was, column.name, sql.family_of(column))
-    present, query = count_where(column.present), sql.category_counts(column, table.relation, categories.MAX_DISTINCT)
+    present, query = column.count, sql.category_counts(column, table.relation, categories.MAX_DISTINCT)
 
     def decide(ask: Ask) -> Answer:
         saw = ask(present)
@@ -40,7 +40,7 @@ def distribution(kwargs: Mapping[str, Any], table: Table) -> Plan:
         return _no(baseline.reason)
     was = baseline.profile.column(column.name)
     why = compare.why_not_distribution(was, column.name, sql.family_of(column))
-    present = count_where(column.present)
+    present = column.count
     edges = was.histogram.edges if not why and was is not None and was.histogram is not None else ()
     counted = sql.histogram(column, edges) if edges else ""
 

@@ -10,38 +10,58 @@ from airflow_mlsecops.core.validation.plans import (
     Ask,
     Plan,
     Table,
-    count_where,
+    exact_beside,
     exact_ints,
     member,
     mostly,
     within,
 )
-from airflow_mlsecops.core.validation.source import Column
+from airflow_mlsecops.core.validation.source import Column, count_where
 
 _KEYS = ("int", "float", "text")
+_BITS_PER_ROW = 32
+_MOST_BITS = 2**28
+"""32 MB for each thread."""
 
 
 def unique(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
     """Each value once. All rows of a value that stands twice are unexpected, as in pandas' ``duplicated(keep=False)``.
 
-    Whole numbers that strictly increase in the order of reading are unique whatever that order is, which costs a
-    seventh of counting them.
+    That whole numbers are unique is proven without grouping them where it can be: by one bit for each if they lie close
+    together, else by their strictly increasing in the order of reading, whatever that order is.
     """
     column = table.columns[kwargs["column"]]
     if column.kind not in _KEYS:
         return None
-    present, key, source = count_where(column.present), _key(column), table.relation
+    present, key, source = column.count, _key(column), table.relation
     groups = f"SELECT count(*) AS n FROM {source} WHERE {column.present} GROUP BY {key}"
     repeated = f"SELECT coalesce(sum(n) FILTER (WHERE n > 1), 0) FROM ({groups})"
     steps = f"SELECT {key} AS k, lag({key}) OVER () AS p FROM {source} WHERE {column.present}"
     rising = f"SELECT coalesce(bool_and(p IS NULL OR k > p), true) FROM ({steps})"
 
     def decide(ask: Ask) -> Answer:
-        unexpected = 0 if column.kind == "int" and ask(rising) else int(ask(repeated))
-        return mostly(table.rows, ask(present), unexpected, kwargs)
+        saw = ask(present)
+        dense = distinct_ints(column, table, ask)
+        proven = saw == dense if dense is not None else column.kind == "int" and ask(rising)
+        return mostly(table.rows, saw, 0 if proven else int(ask(repeated)), kwargs)
 
     twice = f"SELECT {key} FROM {source} WHERE {column.present} GROUP BY {key} HAVING count(*) > 1"
-    return Plan(decide, (present,), exact_ints(column), f"({column.present} AND {key} IN ({twice}))")
+    bad = f"({column.present} AND {key} IN ({twice}))"
+    return Plan(decide, (present, *_ends(column)), exact_ints(column), bad)
+
+
+def distinct_ints(column: Column, table: Table, ask: Ask) -> int | None:
+    """How many distinct whole numbers there are, by one bit for each; ``None`` if they lie too far apart for that."""
+    if column.kind != "int":
+        return None
+    low, high = (ask(end) for end in _ends(column))
+    if low is None or high - low >= min(_BITS_PER_ROW * table.rows, _MOST_BITS):
+        return None
+    return int(ask(f"SELECT bit_count(bitstring_agg({column.sql}, {low}, {high})) FROM {table.relation}"))
+
+
+def _ends(column: Column) -> tuple[str, ...]:
+    return (f"min({column.sql})", f"max({column.sql})") if column.kind == "int" else ()
 
 
 def compound_unique(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
@@ -76,7 +96,9 @@ def pair(kwargs: Mapping[str, Any], table: Table, *, greater: bool) -> Plan | No
     def decide(ask: Ask) -> Answer:
         return mostly(table.rows, table.rows, ask(unexpected), kwargs)
 
-    return Plan(decide, (unexpected,), (*guards, *_all_exact([first, second])), bad)
+    # Without nulls pandas keeps whole numbers as they are; but two types may meet in a float.
+    exact = () if first.type == second.type else _all_exact([first, second])
+    return Plan(decide, (unexpected,), (*guards, *exact), bad)
 
 
 def unique_count(kwargs: Mapping[str, Any], table: Table, *, share: bool) -> Plan | None:
@@ -84,17 +106,19 @@ def unique_count(kwargs: Mapping[str, Any], table: Table, *, share: bool) -> Pla
     column = table.columns[kwargs["column"]]
     if column.kind not in _KEYS:
         return None
-    present = count_where(column.present)
+    present = column.count
     distinct = f"SELECT count(*) FROM (SELECT DISTINCT {_key(column)} FROM {table.relation} WHERE {column.present})"
 
     def decide(ask: Ask) -> Answer | None:
-        saw, found = ask(present), ask(distinct)
+        saw = ask(present)
         if not saw:
             return None
+        dense = distinct_ints(column, table, ask)
+        found = ask(distinct) if dense is None else dense
         observed = found / saw if share else found
         return Answer(within(observed, kwargs), saw, observed=observed)
 
-    return Plan(decide, (present,), exact_ints(column))
+    return Plan(decide, (present, *_ends(column)), exact_ints(column))
 
 
 def distinct_set(kwargs: Mapping[str, Any], table: Table, *, inside: bool, all_of: bool) -> Plan | None:
@@ -102,20 +126,20 @@ def distinct_set(kwargs: Mapping[str, Any], table: Table, *, inside: bool, all_o
     column, values = table.columns[kwargs["column"]], kwargs["value_set"]
     one_of = member(column, values)
     # Numbers of another kind than the column's are left to GX: there 1 and 1.0, and 1 and True, have a past.
-    if one_of is None or column.kind == "float" or len(values) > 200:
+    if one_of is None or column.kind == "float":
         return None
-    present = count_where(column.present)
-    strangers = count_where(f"{column.present} AND NOT ({one_of})")
-    found = [count_where(f"{column.present} AND {member(column, [value])}") for value in values]
+    present = column.count
+    strangers = count_where(f"NOT ({one_of}) AND {column.present}")
+    found = f"count(DISTINCT {column.sql}) FILTER (WHERE {one_of})"
 
     def decide(ask: Ask) -> Answer | None:
         if not ask(present):
             return None
-        held = (not inside or ask(strangers) == 0) and (not all_of or all(ask(each) for each in found))
+        held = (not inside or ask(strangers) == 0) and (not all_of or ask(found) == len(set(values)))
         return Answer(held, ask(present))
 
-    wanted = ((strangers,) if inside else ()) + (tuple(found) if all_of else ())
-    return Plan(decide, (present, *wanted), exact_ints(column))
+    wanted = ((strangers,) if inside else ()) + ((found,) if all_of else ())
+    return Plan(decide, (present, *wanted), exact_beside(column, values) if column.kind == "int" else ())
 
 
 def _key(column: Column) -> str:

@@ -23,7 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from airflow_mlsecops.core.artifact import Artifact
-from airflow_mlsecops.core.controls.tables import part_files, read_arrow_table, table_format
+from airflow_mlsecops.core.controls.partitions import partition_columns, with_partitions
+from airflow_mlsecops.core.controls.parts import part_files, table_format
+from airflow_mlsecops.core.controls.tables import read_arrow_table
 from airflow_mlsecops.core.csv_records import rewritten_csv
 from airflow_mlsecops.core.errors import DataError
 from airflow_mlsecops.core.findings import Severity
@@ -162,12 +164,14 @@ def _stretches(path: Path, rows: int) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
     parts = part_files(path)
+    partitions = partition_columns(path, parts)
     if table_format(parts[0]) == "parquet" and _alike([pq.read_schema(part) for part in parts]):
-        for file in parts:
+        for index, file in enumerate(parts):
             try:
                 with pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False) as opened:
                     for batch in opened.iter_batches(batch_size=rows):
-                        yield pa.Table.from_batches([batch], schema=opened.schema_arrow)
+                        table = pa.Table.from_batches([batch], schema=opened.schema_arrow)
+                        yield with_partitions(table, partitions, index)
             except (pa.ArrowException, OSError) as error:
                 raise DataError(f"{file.name} is not a whole Parquet file", "write it again") from error
         return

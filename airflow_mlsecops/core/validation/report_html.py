@@ -10,25 +10,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from airflow_mlsecops.core.atlas import named
 from airflow_mlsecops.core.canonical import canonical_json
-from airflow_mlsecops.core.html.bars import bars
-from airflow_mlsecops.core.html.page import badge, page, paragraph, section
-from airflow_mlsecops.core.html.table import facts, table
-from airflow_mlsecops.core.html.text import Html
+from airflow_mlsecops.core.findings import Finding
+from airflow_mlsecops.core.html.page import badge, folded, page, paragraph, quiet, section, verdict
+from airflow_mlsecops.core.html.plot import meter
+from airflow_mlsecops.core.html.table import Figure, facts, name, table
+from airflow_mlsecops.core.html.text import Html, element
 from airflow_mlsecops.core.report import Report
 from airflow_mlsecops.core.validation.distributions_html import told_baseline
 from airflow_mlsecops.core.validation.examples import EXAMPLES, MAX_BROKEN, Example
 from airflow_mlsecops.core.validation.outcome import Outcome
+from airflow_mlsecops.core.validation.security.threats import THREATS
 
 MAX_ALL = 1000
-_TONES = {"pass": "good", "warn": "warn", "fail": "bad"}
-_SEVERITIES = {"critical": "bad", "warning": "warn", "info": "plain"}
+_OPEN = 25
+"""How many of those that don't hold are told before the reader has to open the rest."""
 
 
 def report_page(
     report: Report,
     outcomes: Iterable[Outcome],
     holds: Mapping[int, bool],
+    told: Mapping[int, Finding],
     examples: Mapping[int, Sequence[Example]] | None = None,
     *,
     more: Iterable[Html] = (),
@@ -39,104 +43,124 @@ def report_page(
         report: what the control returns; its blobs aren't looked at.
         outcomes: in the suite's order.
         holds: whether each of them, by index, holds by the verdict rules.
+        told: the finding about each that doesn't, by the outcome's index.
         examples: some values that aren't as expected, by the outcome's index; none are shown without.
         more: further sections, which come before the list of all expectations.
     """
-    items = report.details["evaluated"]
     ordered = list(outcomes)
-    broken = [outcome for outcome in ordered if not holds[outcome.index]]
-    content = [_summary(report)]
-    if report.findings:
-        content.append(_findings(report))
-    if broken:
-        content.append(_broken(broken, items))
-    if examples is not None:
-        content.append(_values(examples, broken))
-    content += _shares(broken)
-    content += more
-    content.append(_all(ordered, holds))
-    return page(f"{report.control}: {report.subject.name}", content, subtitle=report.summary)
-
-
-def _summary(report: Report) -> Html:
-    verdict = report.verdict.value
-    told: dict[str, Any] = {
-        "Verdict": badge(verdict.upper(), _TONES[verdict]),
-        "Artifact": report.subject.uri,
-        "SHA-256": report.subject.digest,
-        "Suite": f"{report.parameters['suite']} (sha256:{report.parameters['suite_sha256']})",
-        "Engine": f"{report.parameters['engine']}: {report.parameters['engine_why']}",
-        "Rows": report.metrics["rows"],
-        "Columns": report.metrics["columns"],
-    }
-    if "baseline" in report.parameters:
-        told["Baseline"] = told_baseline(report.parameters["baseline"])
-    relaxed = report.parameters["rules"]["relaxed"]
-    if relaxed:
-        told["Relaxed"] = badge(", ".join(relaxed), "warn")
-    return section("Summary", [facts(told)])
-
-
-def _findings(report: Report) -> Html:
-    rows = [
-        (badge(each.severity.value, _SEVERITIES[each.severity.value]), each.rule, each.where, each.message)
-        for each in report.findings[:MAX_BROKEN]
-    ]
-    more = len(report.findings) - len(rows)
-    left_out = [paragraph(f"… and {more} more in the full report")] if more else []
-    return section("Findings", [table(("severity", "rule", "where", "message"), rows), *left_out])
-
-
-def _broken(broken: list[Outcome], items: list[Mapping[str, Any]]) -> Html:
-    rows = []
-    for outcome in broken[:MAX_BROKEN]:
-        examples = ", ".join(map(str, outcome.rows[:EXAMPLES])) + (", …" if len(outcome.rows) > EXAMPLES else "")
-        expected = canonical_json(items[outcome.index]["kwargs"]).decode()
-        rows.append((outcome.index, outcome.type, expected[:500], outcome.saw, outcome.unexpected, examples))
-    note = paragraph("Rows are numbered from 0, through all part files in the order of their names.")
-    headings = ("no.", "expectation", "arguments", "saw", "unexpected", "rows, for example")
-    return section("Expectations that don't hold", [table(headings, [_blank(row) for row in rows]), note])
-
-
-def _values(examples: Mapping[int, Sequence[Example]], broken: list[Outcome]) -> Html:
-    rows = [
-        (outcome.index, outcome.type, each.row, each.column, each.value)
-        for outcome in broken[:MAX_BROKEN]
-        for each in examples.get(outcome.index, ())
-    ]
-    note = paragraph(
-        "These are cells of the data, shown because the task was asked to (show_values); long ones are cut."
+    broken = sorted(
+        (each for each in ordered if not holds[each.index]), key=lambda each: -told[each.index].severity.rank
     )
-    return section("Values, for example", [table(("no.", "expectation", "row", "column", "value"), rows), note])
+    content = [_verdict(report, broken)]
+    of_suite = set(map(id, told.values()))
+    others = [finding for finding in report.findings if id(finding) not in of_suite]
+    if others or broken:
+        content.append(_broken(broken, others, report.details["evaluated"], told, examples))
+    content += more
+    content += [_all(ordered, holds), _checked(report)]
+    subtitle = element("code", f"sha256:{report.subject.digest}")
+    return page(f"Data validation: {report.subject.name}", content, subtitle=subtitle)
 
 
-def _shares(broken: list[Outcome]) -> list[Html]:
-    counted = [each for each in broken if each.saw and each.unexpected]
-    if not counted:
-        return []
-    labels = [f"{each.index}: {', '.join(each.columns)}" for each in counted[:40]]
-    shares = [100 * (each.unexpected or 0) / (each.saw or 1) for each in counted[:40]]
-    return [section("Share of values that are not as expected, in percent", [bars(labels, {"unexpected": shares})])]
+def _verdict(report: Report, broken: Sequence[Outcome]) -> Html:
+    metrics = report.metrics
+    figures: list[tuple[Any, Any]] = [
+        (f"{len(broken):,}", f"of {metrics['expectations']:,} expectations don't hold"),
+        (f"{metrics['rows']:,}", "rows were looked at"),
+        (f"{metrics['columns']:,}", "columns"),
+    ]
+    if metrics["expectations_not_evaluated"]:
+        figures.append((f"{metrics['expectations_not_evaluated']:,}", "couldn't be evaluated, which counts as NO"))
+    if "rows_quarantined" in metrics:
+        figures.append((f"{metrics['rows_quarantined']:,}", "rows are set apart in the quarantine"))
+    relaxed = report.parameters["rules"]["relaxed"]
+    weak = [paragraph("Let pass by the Dag's author: ", badge(", ".join(relaxed), "warn"))] if relaxed else []
+    word = report.verdict.value
+    return verdict(word.upper(), report.verdict.tone, f"{report.summary}.", figures, weak)
+
+
+def _broken(
+    broken: Sequence[Outcome],
+    others: Sequence[Finding],
+    items: Sequence[Mapping[str, Any]],
+    told: Mapping[int, Finding],
+    examples: Mapping[int, Sequence[Example]] | None,
+) -> Html:
+    drawn = [_other(finding) for finding in others]
+    for outcome in broken[:MAX_BROKEN]:
+        some = None if examples is None else examples.get(outcome.index, ())
+        drawn.append(_one(outcome, items[outcome.index], told[outcome.index], some))
+    content: list[Html] = [element("ul", *drawn[:_OPEN], attributes={"class": "items"})]
+    if drawn[_OPEN:]:
+        rest = element("ul", *drawn[_OPEN:], attributes={"class": "items"})
+        content.append(folded(f"{len(drawn) - _OPEN} more that don't hold", [rest]))
+    if len(broken) > MAX_BROKEN:
+        content.append(paragraph(f"… and {len(broken) - MAX_BROKEN} more in the full report"))
+    content.append(quiet("Rows are numbered from 0, through all part files in the order of their names."))
+    return section("What doesn't hold", content)
+
+
+def _other(finding: Finding) -> Html:
+    """A finding that is about no expectation: too few rows, no baseline."""
+    return element("li", element("h3", badge(finding.severity.value, finding.severity.tone), " ", finding.message))
+
+
+def _one(outcome: Outcome, item: Mapping[str, Any], finding: Finding, examples: Sequence[Example] | None) -> Html:
+    where = f"{finding.where}: " if finding.where else ""
+    content = [
+        element("h3", badge(finding.severity.value, finding.severity.tone), f" {where}{_words(outcome.type)}"),
+        paragraph(
+            finding.message, *([meter(outcome.unexpected / outcome.saw)] if outcome.unexpected and outcome.saw else [])
+        ),
+    ]
+    if outcome.rows:
+        some = ", ".join(map(str, outcome.rows[:EXAMPLES])) + (", …" if len(outcome.rows) > EXAMPLES else "")
+        content.append(paragraph(element("span", "Rows, for example: ", attributes={"class": "quiet"}), some))
+    if examples:
+        rows = [(each.row, each.column, each.value) for each in examples]
+        content += [
+            quiet("Values, for example; long ones are cut:"),
+            table(("row", "column", "value"), rows, label="Values"),
+        ]
+    if outcome.type in THREATS:
+        content.append(quiet(f"Against {THREATS[outcome.type].words}: {named(finding.techniques)}"))
+    asked = canonical_json(item["kwargs"]).decode()[:500]
+    content.append(quiet(element("code", f"{outcome.index}: ", name(outcome.type), f" {asked}")))
+    return element("li", *content)
+
+
+def _words(kind: str) -> str:
+    """An expectation's type as words: ``values to not be null``."""
+    return kind.removeprefix("expect_").removeprefix("column_").replace("_", " ")
 
 
 def _all(outcomes: list[Outcome], holds: Mapping[int, bool]) -> Html:
     rows = [
-        (
+        [
             each.index,
-            each.type,
+            name(each.type),
             ", ".join(each.columns),
             each.severity.value,
             badge("holds", "good") if holds[each.index] else badge("doesn't hold", "bad"),
-            each.saw,
-            each.unexpected,
-        )
+            Figure("" if each.saw is None else f"{each.saw:,}"),
+            Figure("" if each.unexpected is None else f"{each.unexpected:,}"),
+        ]
         for each in outcomes[:MAX_ALL]
     ]
     more = len(outcomes) - len(rows)
     left_out = [paragraph(f"… and {more} more in the full report")] if more else []
     headings = ("no.", "expectation", "columns", "severity", "result", "saw", "unexpected")
-    return section("All expectations", [table(headings, [_blank(row) for row in rows]), *left_out])
+    return section("All expectations", [table(headings, rows, label="All expectations"), *left_out])
 
 
-def _blank(row: tuple[Any, ...]) -> list[Any]:
-    return ["" if value is None else value for value in row]
+def _checked(report: Report) -> Html:
+    given = report.parameters
+    told: dict[str, Any] = {
+        "Data set": report.subject.uri,
+        "Suite": f"{given['suite']} (sha256:{given['suite_sha256']})",
+        "Engine": f"{given['engine']}: {given['engine_why']}",
+    }
+    if "baseline" in given:
+        told["Baseline"] = told_baseline(given["baseline"])
+    told["Computed with"] = ", ".join(f"{tool} {of}" for tool, of in report.tools.items())
+    return section("What was checked", [facts(told)])

@@ -7,16 +7,21 @@ reader decides, or refuses.
 
 from __future__ import annotations
 
+import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from airflow_mlsecops.core.controls.tables import part_files, read_arrow_table, table_format
+from airflow_mlsecops.core.controls.partitions import PartitionColumn, arrow_field, partition_columns
+from airflow_mlsecops.core.controls.parts import part_files, table_format
+from airflow_mlsecops.core.controls.tables import read_arrow_table
 from airflow_mlsecops.core.errors import DataError, MissingExtraError
+from airflow_mlsecops.core.footers import distrust_footers
 from airflow_mlsecops.core.profile.table_schema import type_name
+from airflow_mlsecops.core.validation.memory import bytes_of
 
 DEFAULT_MEMORY = "512MB"
 ROW = "file_row_number"
@@ -42,6 +47,12 @@ class Column:
     def sql(self) -> str:
         """The quoted name."""
         return quoted(self.name)
+
+    @property
+    def count(self) -> str:
+        """An aggregate: how many values aren't null."""
+        held = f"count({self.sql})"
+        return f"({held} - {count_where(f'isnan({self.sql})')})" if self.kind in ("float", "float32") else held
 
     @property
     def present(self) -> str:
@@ -90,14 +101,19 @@ def open_source(
     """
     parts = part_files(path)
     parquet = table_format(parts[0]) == "parquet"
+    partitions = partition_columns(path, parts)
     with tempfile.TemporaryDirectory(prefix="mlsecops-") as spill:
-        schema = _one_schema(parts) if parquet else None
+        schema = _one_schema(parts, partitions) if parquet else None
         if parquet and schema is None:
             yield None
             return
         connection = _connect(spill, parts if parquet else [], memory_limit)
         try:
-            made = _parquet(connection, parts, schema) if parquet else _csv(connection, path, allow_empty)
+            made: Source | None
+            if parquet:
+                made = _parquet(connection, parts, schema, partitions)
+            else:
+                made = _csv(connection, path, allow_empty, bytes_of(memory_limit))
             if made is not None and made.rows == 0 and not allow_empty:
                 raise DataError(
                     f"{path.name} holds no rows",
@@ -124,6 +140,15 @@ def literal(value: Any) -> str:
     return "'" + str(value).replace("'", "''") + "'"
 
 
+def count_where(predicate: str) -> str:
+    """An aggregate: in how many rows a predicate holds.
+
+    In a ``CASE`` DuckDB asks the second half of an ``AND`` only of rows for which the first one holds; not so in a
+    ``FILTER``.
+    """
+    return f"count(CASE WHEN {predicate} THEN 1 END)"
+
+
 def _connect(spill: str, parts: list[Path], memory_limit: str) -> Any:
     """An in-memory database that reads these files and nothing else, and whose settings can't be changed back.
 
@@ -136,14 +161,13 @@ def _connect(spill: str, parts: list[Path], memory_limit: str) -> Any:
             "the fused engine needs DuckDB", "install airflow-mlsecops[duckdb], or use engine='gx'"
         ) from error
     connection = duckdb.connect(":memory:")
+    distrust_footers(connection)
     for statement in (
-        f"SET memory_limit = {literal(memory_limit)}",
+        f"SET memory_limit = '{bytes_of(memory_limit)}B'",
         f"SET temp_directory = {literal(spill)}",
         "SET autoinstall_known_extensions = false",
         "SET autoload_known_extensions = false",
         "SET enable_progress_bar = false",
-        # Parquet's statistics leave NaN out, and DuckDB 2.0.1 concludes that there is none: it took NaN for a value.
-        "SET disabled_optimizers = 'statistics_propagation'",
         f"SET allowed_paths = [{', '.join(literal(str(part)) for part in parts)}]",
         "SET enable_external_access = false",
         "SET lock_configuration = true",
@@ -152,17 +176,21 @@ def _connect(spill: str, parts: list[Path], memory_limit: str) -> Any:
     return connection
 
 
-def _one_schema(parts: list[Path]) -> Any:
-    """The Arrow schema that all parts share, or ``None``."""
+def _one_schema(parts: list[Path], partitions: Sequence[PartitionColumn]) -> Any:
+    """The Arrow schema that all parts share, with the columns that their folders name, or ``None``."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if any(re.search(r"[*?\[]", str(part)) for part in parts):
+        return None  # DuckDB would take the name for a pattern and read other files; the strict reader doesn't
     try:
         schemas = [pq.read_schema(part).remove_metadata() for part in parts]
     except (pa.ArrowException, OSError, UnicodeDecodeError):
         return None  # the strict reader says what's wrong with it
-    first = schemas[0]
-    return first if _usable(first.names) and all(schema.equals(first) for schema in schemas) else None
+    first = whole = schemas[0]
+    for column in partitions:
+        whole = whole.append(arrow_field(column))
+    return whole if _usable(whole.names) and all(schema.equals(first) for schema in schemas) else None
 
 
 def _usable(names: list[str]) -> bool:
@@ -170,7 +198,7 @@ def _usable(names: list[str]) -> bool:
     return bool(names) and len(set(folded)) == len(folded) and not _RESERVED & set(folded) and all(names)
 
 
-def _parquet(connection: Any, parts: list[Path], schema: Any) -> Source:
+def _parquet(connection: Any, parts: list[Path], schema: Any, partitions: Sequence[PartitionColumn]) -> Source:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -180,17 +208,42 @@ def _parquet(connection: Any, parts: list[Path], schema: Any) -> Source:
         raise DataError("a part is not a whole Parquet file", "write it again") from error
     files = [literal(str(part)) for part in parts]
     scans = tuple(
-        (f"read_parquet({file}, {ROW} = true, hive_partitioning = false)", count)
-        for file, count in zip(files, counts, strict=True)
+        (
+            _with(
+                f"read_parquet({file}, {ROW} = true, hive_partitioning = false)",
+                {column.name: _typed(column, column.values[index]) for column in partitions},
+            ),
+            count,
+        )
+        for index, (file, count) in enumerate(zip(files, counts, strict=True))
     )
-    relation = f"read_parquet([{', '.join(files)}], hive_partitioning = false)"
+    # DuckDB's own reading of folders' names would look at those above the data set, too, and guess types.
+    relation = _with(
+        f"read_parquet([{', '.join(files)}], hive_partitioning = false)",
+        {
+            column.name: f"[{', '.join(_typed(column, value) for value in column.values)}][CAST(file_index + 1 AS INT)]"
+            for column in partitions
+        },
+    )
     return Source(connection, relation, scans, _columns(schema), sum(counts))
 
 
-def _csv(connection: Any, path: Path, allow_empty: bool) -> Source | None:
+def _with(scan: str, columns: Mapping[str, str]) -> str:
+    """What stands after ``FROM`` to read more columns, each from its expression."""
+    if not columns:
+        return scan
+    added = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in columns.items())
+    return f"(SELECT *, {added} FROM {scan})"  # noqa: S608 - quoted names, literals
+
+
+def _typed(column: PartitionColumn, value: int | str | None) -> str:
+    return f"CAST({'NULL' if value is None else literal(value)} AS {'BIGINT' if column.whole else 'VARCHAR'})"
+
+
+def _csv(connection: Any, path: Path, allow_empty: bool, memory: int) -> Source | None:
     import pyarrow as pa
 
-    table = read_arrow_table(path, allow_empty=allow_empty)
+    table = read_arrow_table(path, allow_empty=allow_empty, memory=memory)
     if not _usable(table.column_names):
         return None
     numbered = table.append_column(ROW, pa.array(range(table.num_rows), type=pa.int64()))

@@ -21,6 +21,7 @@ from airflow_mlsecops.core.profile.baseline import NoBaseline, using
 from airflow_mlsecops.core.report import Verdict
 from airflow_mlsecops.core.validation.engines import evaluate
 from airflow_mlsecops.core.validation.outcome import Outcome
+from airflow_mlsecops.core.validation.security.threats import techniques
 from tests.core.profile.tables import baseline, parquet, sample
 from tests.core.validation import pairs
 from tests.support.labelled import dataset
@@ -201,6 +202,7 @@ def test_the_statement_names_the_baseline_and_the_page_draws_it_without_values(t
     assert report.parameters["baseline"] == was.to_dict()
     assert [finding.severity for finding in report.findings] == [Severity.CRITICAL, Severity.WARNING]
     assert "ks 0." in report.findings[0].message
+    assert all(finding.techniques == techniques(finding.rule.partition("/")[2]) != () for finding in report.findings)
     assert report.details["results"][0]["statistics"]["ks"] > 0.1
     page = report.blobs["report.html"].decode()
     assert page.count("<svg") == 2

@@ -19,6 +19,26 @@ FLOATS = [0.0, -0.0, 0.1, 0.2, 0.30000000000000004, 1.0, 2.5, -3.0, 1e300, 5e-32
 ODD_FLOATS = [*FLOATS, float("nan"), float("inf"), float("-inf")]
 TEXTS = ["a", "b", "ab", "abc", "A1", "x@y.com", "", " ", "a b"]
 ODD_TEXTS = [*TEXTS, "a\n", "a\nb", "é", "e\u0301", "日本", "\u202ea", "٣", "12", "\x1c", "'", '"; --', "a\u00a0", "🙂"]
+MIXED = [
+    "1",
+    "2.5",
+    "-0",
+    "1e3",
+    "nan",
+    "NaN",
+    "inf",
+    "",
+    "null",
+    "None",
+    "true",
+    "2024-01-02",
+    "a",
+    "é",
+    "0x1",
+    "1,5",
+    "\u202ea",
+]
+"""Cells of one column of a CSV file, of which each looks like another type."""
 ZONE = dt.timezone(dt.timedelta(hours=2))
 DAYS = [dt.datetime(2024, 1, day, 3, 4, 5) for day in (1, 2, 3, 31)]
 REGEXES = [
@@ -55,6 +75,15 @@ def table(seed: int) -> pa.Table:
             "day": pa.array([v and v.date() for v in pick(DAYS)], pa.date32()),
         }
     )  # fmt: skip
+
+
+def mixed(seed: int) -> pd.DataFrame:
+    """A table as text for a CSV file: numbers and texts mixed in its columns of texts, and in some of numbers."""
+    rng = random.Random(seed)
+    cells = frame(table(seed)).astype(object)
+    for column in ("t", "t2", *rng.sample(["i", "f", "f32", "b", "when"], 2)):
+        cells[column] = [rng.choice(MIXED) for _ in range(len(cells))]
+    return cells
 
 
 def frame(of: pa.Table) -> pd.DataFrame:

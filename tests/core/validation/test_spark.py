@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -116,10 +117,7 @@ def test_selectors_and_checks_of_cells_run_there_too(tmp_path: Path) -> None:
     table = pa.table({"n": [1, 2, 3], "t": ["=1", "fine", None], "u": ["a", "b", "<script>"], "x": [b"=1", b"", None]})
     path = parts(tmp_path / "t", table.slice(0, 1), table.slice(1))
     document = load_suite(resolve_suite("tabular_security")).document
-    # The executors' Python needs the package, which is installed there; here it lies in the checkout.
-    config = {**SETTINGS.config, "spark.executorEnv.PYTHONPATH": str(Path(__file__).resolve().parents[3])}
-    settings = SparkSettings(SETTINGS.master, config=config)
-    found = evaluate_on_spark(path, document, settings=settings, why="asked for")
+    found = evaluate_on_spark(path, document, settings=SETTINGS, why="asked for")
     by_pandas = evaluate(path, document, engine="gx")
     assert (found.items, found.selected) == (by_pandas.items, by_pandas.selected)
     told = [(each.type, each.columns, bool(each), each.saw, each.unexpected, each.trouble) for each in found.outcomes]
@@ -181,3 +179,37 @@ def test_a_session_of_somebody_elses_is_not_taken_over(tmp_path: Path) -> None:
         assert SparkSession.getActiveSession() is not None
         with pytest.raises(ConfigurationError, match="a Spark session is open"):
             judge(tmp_path / "t.parquet", ID)
+
+
+@pytest.mark.parametrize(
+    ("setting", "variable", "python"),
+    [("", "", sys.executable), ("", "python-of-all", "python-of-all"), ("named", "python-of-all", "named")],
+)
+def test_cells_are_checked_in_the_tasks_python_or_in_the_one_that_is_named(
+    setting: str, variable: str, python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_mlsecops.core.validation.gx_spark import _session
+
+    if variable:
+        monkeypatch.setenv("PYSPARK_PYTHON", variable)
+    else:
+        monkeypatch.delenv("PYSPARK_PYTHON", raising=False)
+    config = {**SETTINGS.config, **({"spark.pyspark.python": setting} if setting else {})}
+    with _session(SparkSettings(SETTINGS.master, config=config)) as session:
+        assert session.sparkContext.pythonExec == python
+    assert os.environ.get("PYSPARK_PYTHON", "") == variable
+
+
+def test_columns_that_folders_name_are_typed_as_everywhere(tmp_path: Path) -> None:
+    for name, ids in (("k=02/w=a%2Fb", [1, 2]), ("k=10/w=c d{e}[f]*", [3]), ("k=__HIVE_DEFAULT_PARTITION__/w=c", [4])):
+        (tmp_path / "t=1" / name).mkdir(parents=True)
+        pq.write_table(pa.table({"id": ids}), tmp_path / "t=1" / name / "p.parquet")
+    items = [
+        {"type": "expect_column_values_to_be_between", "kwargs": {"column": "k", "min_value": 3}},
+        {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "w", "value_set": ["a/b"]}},
+    ]
+    document = {"name": "s", "expectations": items}
+    found, by_pandas = judge(tmp_path / "t=1", document), evaluate(tmp_path / "t=1", load_suite(document).document)
+    assert [(each.saw, each.unexpected) for each in found.outcomes] == [(3, 2), (4, 2)]
+    assert [(each.saw, each.unexpected) for each in by_pandas.outcomes] == [(3, 2), (4, 2)]
+    assert found.columns == by_pandas.columns == ("id", "k", "w")

@@ -138,7 +138,15 @@ def check_arguments(kind: str, given: Mapping[str, Any]) -> None:
     for name, value in given.items():
         if name in arguments and value is not None and not arguments[name](value):
             raise ConfigurationError(f"argument {name!r} is {str(value)[:100]!r}, which it can't be")
-    if kind == "expect_train_test_overlap_to_be_low" and (given.get("other") is None) == (
-        given.get("split_column") is None
-    ):
-        raise ConfigurationError("expected either split_column or other", "name where the training rows are")
+    if why := conflict(kind, given):
+        raise ConfigurationError(why)
+
+
+def conflict(kind: str, given: Mapping[str, Any]) -> str:
+    """Why the arguments can't stand together; empty if they can."""
+    overlap = kind == "expect_train_test_overlap_to_be_low"
+    if overlap and (given.get("other") is None) == (given.get("split_column") is None):
+        return "expected either split_column or other: where the training rows are"
+    if given.get("engine") == "presidio" and (given.get("locales") or given.get("entities")):
+        return "locales and entities are for engine='patterns': Presidio looks for kinds of its own"
+    return ""

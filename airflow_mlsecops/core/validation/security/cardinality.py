@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlsecops.core.validation.plans import Answer, Ask, Plan, Table, count_where
+from airflow_mlsecops.core.validation.plans import Answer, Ask, Plan, Table, exact_ints
 from airflow_mlsecops.core.validation.security.frames import as_keys
 from airflow_mlsecops.core.validation.security.values import with_defaults
+from airflow_mlsecops.core.validation.source import count_where
 
 if TYPE_CHECKING:
     import pandas
@@ -41,21 +42,15 @@ def plan_cardinality(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
     chosen = with_defaults(kwargs, DEFAULTS)
     length = f"length(CAST({column.sql} AS VARCHAR))"
     bad = f"({column.present} AND {length} > {int(chosen['max_length'])})"
-    present, longest, long = count_where(column.present), f"coalesce(max({length}), 0)", count_where(bad)
+    present, longest, long = column.count, f"coalesce(max({length}), 0)", count_where(bad)
     groups = f"(SELECT count(*) AS c FROM {table.relation} WHERE {column.present} GROUP BY {column.sql})"
-    # A guard, because pandas makes floats of whole numbers among nulls.
-    exact = (
-        (f"coalesce(min({column.sql}) >= -{2**53} AND max({column.sql}) <= {2**53}, true)",)
-        if column.kind == "int"
-        else ()
-    )
 
     def decide(ask: Ask) -> Answer:
         counted = ask(f"SELECT (count(*), count(*) FILTER (WHERE c = 1)) FROM {groups}")
         distinct, once = counted if isinstance(counted, tuple) else counted.values()
         return _decide(chosen, table.rows, ask(present), distinct, once, ask(longest), ask(long), ())
 
-    return Plan(decide, (present, longest, long), exact, bad)
+    return Plan(decide, (present, longest, long), exact_ints(column), bad)
 
 
 def _decide(

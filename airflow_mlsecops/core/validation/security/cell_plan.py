@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from airflow_mlsecops.core.validation.plans import Answer, Ask, Plan, Table, count_where, mostly
+from airflow_mlsecops.core.validation.plans import Answer, Ask, Plan, Table, mostly
 from airflow_mlsecops.core.validation.reading import reading
 from airflow_mlsecops.core.validation.security.active import active
 from airflow_mlsecops.core.validation.security.cells import CellCheck
@@ -60,7 +60,7 @@ def cell_plan(kwargs: Mapping[str, Any], table: Table, *, kind: str) -> Plan | N
     bad_values = scratch_name("bad", kind, column.name, arguments_of(kwargs))
     aside = scratch_name("gated", column.name)
     own = f"regexp_matches(v, {literal(check.candidates)})" if check.candidates else "true"
-    present, wrong = count_where(column.present), f"v IN (SELECT v FROM {bad_values})"
+    present, wrong = column.count, f"v IN (SELECT v FROM {bad_values})"
     found: dict[str, str] = {}
 
     def prepare(ask: Ask, source: Source) -> None:

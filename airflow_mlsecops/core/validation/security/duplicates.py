@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlsecops.core.validation.plans import Answer, Ask, Plan, Table, count_where
+from airflow_mlsecops.core.validation.plans import Answer, Ask, Plan, Table
 from airflow_mlsecops.core.validation.reading import reading
 from airflow_mlsecops.core.validation.security.frames import normal_forms
 from airflow_mlsecops.core.validation.security.hashes import hash_rows, read_rows
@@ -52,7 +52,7 @@ def plan_duplicates(kwargs: Mapping[str, Any], table: Table) -> Plan | None:
     groups, bad_values = (
         scratch_name(each, "duplicates", column.name, arguments_of(kwargs)) for each in ("groups", "bad")
     )
-    present = count_where(column.present)
+    present = column.count
     bad = f"({column.sql} IN (SELECT v FROM {bad_values}))"
     sample: list[str] = []
 

@@ -21,6 +21,7 @@ _JOINERS = {0x200C, 0x200D}
 _MARKS = {0x200E, 0x200F, 0x061C}
 _SELECTORS = {*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0), *range(0x180B, 0x180E), 0x180F}
 _TAGS = set(range(0xE0000, 0xE0080))
+_BRAILLE_BLANK = 0x2800
 GROUPS: dict[str, set[int]] = {
     "zero-width": {0x200B, 0x2060, 0x2061, 0x2062, 0x2063, 0x2064, 0x180E, 0x034F, 0x115F, 0x1160, 0x3164, 0xFFA0},
     "byte-order-mark": {0xFEFF},
@@ -31,6 +32,9 @@ GROUPS: dict[str, set[int]] = {
     "bidi-marks": _MARKS,
     "variation-selectors": _SELECTORS,
     "tags": _TAGS,
+    # Given to no character yet, and to be passed over by whoever doesn't know them: place for a whole hidden text.
+    "reserved": {0x2065, *range(0xFFF0, 0xFFF9), *range(0xE0080, 0xE0100), *range(0xE01F0, 0xE1000)},
+    "blanks": {_BRAILLE_BLANK, 0x1D159, *range(0x1BCA0, 0x1BCA4)},
 }
 """Group -> code points; ``allow`` names groups that are let pass."""
 _JOINING = frozenset({
@@ -38,7 +42,11 @@ _JOINING = frozenset({
     "Mong", "Mymr", "Newa", "Nkoo", "Orya", "Phag", "Rohg", "Sinh", "Sogd", "Sund", "Syrc", "Taml", "Telu", "Thai",
     "Tibt", "Tirh",
 })  # fmt: skip
-_FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{2,6}\U000e007f")
+_FLAG = re.compile(
+    "\U0001f3f4\U000e0067\U000e0062(?:\U000e0065\U000e006e\U000e0067|\U000e0073\U000e0063\U000e0074|\U000e0077\U000e006c\U000e0073)"
+    "\U000e007f"
+)
+"""The flags of England, Scotland and Wales, in tags: gbeng, gbsct, gbwls."""
 _EMOJI_PARTS = {0xFE0F, *range(0x1F3FB, 0x1F400)}
 
 
@@ -58,13 +66,16 @@ def invisible(kwargs: Mapping[str, Any]) -> CellCheck:
 
 def _hides(text: str, codes: frozenset[int]) -> bool:
     text = _FLAG.sub("\U0001f3f4", text)
+    turns, braille = any(map(_runs_left, text)), any("\u2801" <= each <= "\u28ff" for each in text)
     for place, letter in enumerate(text):
         code = ord(letter)
         if code not in codes:
             continue
         if code in _JOINERS and _may_join(text, place):
             continue
-        if code in _MARKS and any(map(_runs_left, text)):
+        if code in _MARKS and turns and not _is_mark(text[place + 1 : place + 2]):
+            continue  # alone, in a text that runs from right to left; rows of marks could spell something
+        if code == _BRAILLE_BLANK and braille:
             continue
         if code in _SELECTORS and _may_select(text, place):
             continue
@@ -83,6 +94,10 @@ def _may_join(text: str, place: int) -> bool:
     if ord(text[place]) == 0x200D and following and _is_picture(text[before]) and _is_picture(following):
         return True
     return before == place - 1 and bool(scripts().of(text[before]) & _JOINING)
+
+
+def _is_mark(letter: str) -> bool:
+    return letter != "" and ord(letter) in _MARKS
 
 
 def _may_select(text: str, place: int) -> bool:

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlsecops.core.controls.tables import read_arrow_table
 from airflow_mlsecops.core.errors import DataError
 from airflow_mlsecops.core.pinning.pin import pin
-from airflow_mlsecops.core.validation.plans import Answer, Ask, Plan, Table, count_where
+from airflow_mlsecops.core.validation.plans import Answer, Ask, Plan, Table
 from airflow_mlsecops.core.validation.reading import reading
 from airflow_mlsecops.core.validation.security.frames import as_keys, normal_forms
 from airflow_mlsecops.core.validation.security.hashes import hash_rows, read_rows
 from airflow_mlsecops.core.validation.security.normal_sql import with_normal
 from airflow_mlsecops.core.validation.security.values import arguments_of, rows_of_table, scratch_name, with_defaults
-from airflow_mlsecops.core.validation.source import ROW, Column, Source, literal
+from airflow_mlsecops.core.validation.source import ROW, Column, Source, count_where, literal
 
 if TYPE_CHECKING:
     import pandas

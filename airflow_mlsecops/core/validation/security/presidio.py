@@ -24,10 +24,13 @@ def presidio() -> CellCheck:
     """
     try:
         import presidio_analyzer.predefined_recognizers as predefined
+        import tldextract.tldextract
     except ImportError as error:
         raise MissingExtraError(
-            "engine='presidio' needs Presidio", "install presidio-analyzer, or use engine='patterns'"
+            "engine='presidio' needs Presidio", "install airflow-mlsecops[presidio], or use engine='patterns'"
         ) from error
+    # It asks tldextract about domains, which would fetch its list over the network and keep it in the user's home.
+    tldextract.tldextract.TLD_EXTRACTOR = tldextract.tldextract.TLDExtract(cache_dir=None, suffix_list_urls=())
     recognizers = [getattr(predefined, name)() for name in _RECOGNIZERS]
 
     def decide(text: str) -> bool:

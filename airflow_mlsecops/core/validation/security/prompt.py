@@ -2,7 +2,8 @@
 
 Patterns ship as data (``data/prompt_injection.json``): each has the stems of which one must be there, and a regular
 expression over the text's normal form; ``markers`` are the delimiters of chat templates, over the text as it is. A list
-of phrases finds the known ones, in whatever case, width or spacing; it can't find every injection.
+of phrases finds the known ones, in whatever case, width or spacing, and behind the disguises of
+:mod:`airflow_mlsecops.core.validation.security.disguise`; it can't find every injection.
 Source: OWASP LLM01:2025 Prompt Injection.
 """
 
@@ -17,8 +18,18 @@ from typing import Any
 
 from airflow_mlsecops.core.errors import ConfigurationError
 from airflow_mlsecops.core.validation.security.cells import CellCheck, letters
+from airflow_mlsecops.core.validation.security.disguise import (
+    DIGITS_OF,
+    LIKE_LATIN,
+    SPELLED,
+    WRAPPED,
+    accented,
+    encoded_stems,
+    forms,
+    hidden_in,
+    spelled_out,
+)
 from airflow_mlsecops.core.validation.security.normal import normal
-from airflow_mlsecops.core.validation.security.scripts import scripts
 from airflow_mlsecops.core.validation.security.shipped import shipped
 
 
@@ -64,30 +75,30 @@ def _check(languages: tuple[str, ...]) -> CellCheck:
     stems = sorted({stem for name in languages for stem in pack().stems[name]})
     phrases = re.compile("|".join(f"(?:{each})" for name in languages for each in pack().expressions[name]))
     markers = re.compile("|".join(pack().markers), re.IGNORECASE)
-    latin = _like_latin()
 
-    def decide(text: str) -> bool:
+    def orders(text: str) -> bool:
         if markers.search(text):
             return True
-        form = normal(text)
-        return phrases.search(form) is not None or (
-            not form.isascii() and phrases.search(form.translate(latin)) is not None
-        )
+        if not text.isascii() and markers.search(unicodedata.normalize("NFKC", text)):
+            return True
+        found = forms(text)
+        held = [form for form in found if any(stem in form for stem in stems)]
+        return any(map(phrases.search, held)) or ("en" in languages and any(map(spelled_out, found)))
 
-    words = "|".join("".join(f"[{letters(_cases(each))}]" for each in stem) for stem in stems)
-    disguised = letters({*_disguises("".join(stems)), *latin})
-    return CellCheck(rf"{words}|<\||\[/?(?:INST|inst)|<<[sS][yY][sS]|[#]{{3}}|[{disguised}]", decide)
+    words = "|".join("".join(f"[{letters(_variants(each))}]" for each in stem) for stem in stems)
+    other = letters({*_disguises("".join(stems)), *LIKE_LATIN})
+    coded = "|".join(encoded_stems()) if "en" in languages else ""
+    return CellCheck(
+        rf"{words}|[<\x{{ff1c}}][|\x{{ff5c}}]|[\[\x{{ff3b}}]/?(?:INST|inst)|<<[sS][yY][sS]|[#]{{3}}|[{other}]"
+        rf"|<(?:start|end)_of_|&#|[aA][mM][pP];#|{WRAPPED}|{SPELLED}" + (f"|{coded}" if coded else ""),
+        lambda text: any(map(orders, hidden_in(text))),
+    )
 
 
-def _cases(letter: str) -> set[int]:
-    return {ord(each) for each in (letter, letter.upper(), letter.lower()) if len(each) == 1}
-
-
-@cache
-def _like_latin() -> dict[int, str]:
-    """Greek and Cyrillic letters that pass for Latin ones. A phrase in its own script is found as it stands."""
-    pairs = zip("аеорсухіјѕһԁԛԝαορνι", "aeopcyxijshdqwaopvi", strict=False)
-    return {ord(one): other for one, other in pairs if one in scripts().confusable}
+def _variants(letter: str) -> set[int]:
+    """A letter in both cases and with marks, and what stands for it in writing with digits."""
+    cases = {ord(each) for each in (letter, letter.upper(), letter.lower()) if len(each) == 1}
+    return {*cases, *map(ord, DIGITS_OF.get(letter, "")), *accented(letter)}
 
 
 @cache

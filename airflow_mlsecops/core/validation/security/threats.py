@@ -1,16 +1,12 @@
 """What each security expectation is against; the techniques go into its finding.
 
-Ids are those of MITRE ATLAS (release ``ATLAS_RELEASE``), OWASP Machine Learning Security Top Ten 2023 (ML…), OWASP Top
-10 for LLM Applications 2025 (LLM…), and CWE.
+Ids are those of MITRE ATLAS (:mod:`airflow_mlsecops.core.atlas`), OWASP Machine Learning Security Top Ten 2023 (ML…),
+OWASP Top 10 for LLM Applications 2025 (LLM…), and CWE.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from airflow_mlsecops.core.poisoning.verdict import ATLAS_RELEASE
-
-__all__ = ["ATLAS_RELEASE", "THREATS", "Threat", "techniques"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +27,12 @@ _POISON, _ERODE, _PROMPT, _LEAK, _OBFUSCATE = "AML.T0020", "AML.T0059", "AML.T00
 THREATS: dict[str, Threat] = {
     "expect_column_categorical_cardinality_to_be_bounded": Threat(
         "categories so many or so long that encoding them exhausts memory", ("AML.T0029", "ML02:2023", "CWE-770")
+    ),
+    "expect_column_distribution_to_match_baseline": Threat(
+        "rows that shift a feature, planted or by a broken sensor", (_POISON, _ERODE, "ML02:2023")
+    ),
+    "expect_column_labels_to_match_baseline": Threat(
+        "labels that were flipped, rows that were added for one class", (_POISON, _ERODE, "ML02:2023", "LLM04:2025")
     ),
     "expect_column_timestamps_to_be_monotone_and_not_in_the_future": Threat(
         "rows that were inserted later, or dated so that splits by time leak", (_ERODE, _POISON, "ML02:2023")
@@ -59,6 +61,9 @@ THREATS: dict[str, Threat] = {
     ),
     "expect_table_near_duplicates_to_be_few": Threat(
         "a flood of copies that outweighs the rest", (_POISON, _ERODE, "ML02:2023", "LLM04:2025")
+    ),
+    "expect_table_schema_to_match_baseline": Threat(
+        "a column that comes, goes or changes its type unnoticed", (_ERODE, "ML02:2023")
     ),
     "expect_train_test_overlap_to_be_low": Threat(
         "test examples seen in training, so that a bad model looks good", (_ERODE, "AML.T0031", "ML02:2023")

@@ -14,13 +14,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlsecops.core.validation.plans import Answer, Ask, Plan, Table, count_where
+from airflow_mlsecops.core.validation.plans import Answer, Ask, Plan, Table
 from airflow_mlsecops.core.validation.reading import reading
 from airflow_mlsecops.core.validation.security.frames import as_keys, normal_forms
 from airflow_mlsecops.core.validation.security.normal_sql import with_normal
 from airflow_mlsecops.core.validation.security.sample import chosen_sql, is_chosen, threshold
 from airflow_mlsecops.core.validation.security.values import arguments_of, scratch_name, with_defaults
-from airflow_mlsecops.core.validation.source import ROW, Column, Source, literal
+from airflow_mlsecops.core.validation.source import ROW, Column, Source, count_where, literal
 
 if TYPE_CHECKING:
     import pandas

@@ -394,6 +394,12 @@ def test_presidios_recognisers_decide(monkeypatch: pytest.MonkeyPatch) -> None:
     predefined = ModuleType("presidio_analyzer.predefined_recognizers")
     for name in names:
         setattr(predefined, f"{name}Recognizer", Recognizer)
+    tld = ModuleType("tldextract.tldextract")
+    tld.TLDExtract = lambda **given: given  # type: ignore[attr-defined]
+    package = ModuleType("tldextract")
+    package.tldextract = tld  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "tldextract", package)
+    monkeypatch.setitem(sys.modules, "tldextract.tldextract", tld)
     parent = ModuleType("presidio_analyzer")
     parent.predefined_recognizers = predefined  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "presidio_analyzer", parent)
@@ -404,5 +410,23 @@ def test_presidios_recognisers_decide(monkeypatch: pytest.MonkeyPatch) -> None:
         assert one.broken("a person, sure")
         assert not one.broken("a person")
         assert not one.broken("nobody")
+        assert tld.TLD_EXTRACTOR == {"cache_dir": None, "suffix_list_urls": ()}  # nothing is fetched
     finally:
         presidio.cache_clear()
+
+
+def test_presidio_itself_finds_what_it_should_and_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip(
+        "presidio_analyzer", reason="NO PRESIDIO: it isn't locked; pip install 'airflow-mlsecops[presidio]' tests it"
+    )
+
+    def cut(*_: Any, **__: Any) -> Any:
+        raise AssertionError("it asks the network")
+
+    monkeypatch.setattr("socket.getaddrinfo", cut)
+    presidio.cache_clear()
+    one = check("pii", engine="presidio")
+    presidio.cache_clear()
+    held = "ann@example.org", "4111 1111 1111 1111", "DE89 3704 0044 0532 0130 00", "192.0.2.1", "ssn 536-22-1234"
+    assert [text for text in held if not one.broken(f"this: {text}")] == []
+    assert [text for text in ("nothing here", "2024-01-01", "order 12345678") if one.broken(text)] == []
