@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.core.errors import DataError
+from airflow_mlsecops.core.poisoning.blast_radius import Figures, with_and_without
 from airflow_mlsecops.core.poisoning.detectors.baseline import BaselineAnswer, against_baseline
-from airflow_mlsecops.core.poisoning.detectors.blocks import spatial_concentration
+from airflow_mlsecops.core.poisoning.detectors.blocks import blocks_of, spatial_concentration
+from airflow_mlsecops.core.poisoning.detectors.by_source import doubted_by_source, stretches
 from airflow_mlsecops.core.poisoning.detectors.detection import Detection
 from airflow_mlsecops.core.poisoning.detectors.embeddings import activation_clustering, spectral_signatures
 from airflow_mlsecops.core.poisoning.detectors.floods import duplicate_floods
 from airflow_mlsecops.core.poisoning.detectors.label_pairs import label_pair_excess
+from airflow_mlsecops.core.poisoning.detectors.neighbour_vote import neighbour_vote
+from airflow_mlsecops.core.poisoning.detectors.regions import contiguous_regions
 from airflow_mlsecops.core.poisoning.detectors.sources import source_concentration
 from airflow_mlsecops.core.poisoning.detectors.time_runs import time_runs
 from airflow_mlsecops.core.poisoning.detectors.triggers import trigger_enrichment
@@ -54,7 +58,8 @@ class Analysis:
         auc: mean one-against-rest AUC of the probabilities.
         noise: (classes, classes) P(given label | hidden class), where it was estimated.
         near: the neighbour graph, where it was made.
-        accuracy: of the models on rows that aren't suspect, learned from all rows and learned without the suspects.
+        with_and_without: figures of models that learned from all rows, and of models that learned without the suspects.
+        blocks: (rows,) the block of space that a row lies in, where they were made.
     """
 
     probabilities: NDArray[np.float64]
@@ -67,7 +72,8 @@ class Analysis:
     auc: float
     noise: NDArray[np.float64] | None
     near: Neighbours | None
-    accuracy: tuple[float, float] | None
+    with_and_without: tuple[Figures, Figures] | None
+    blocks: NDArray[np.int64] | None
 
     @property
     def accused(self) -> NDArray[np.bool_]:
@@ -101,7 +107,7 @@ def analyse(
     else:
         views = _learned(table, folds, seed)
     answer = None if trusted is None else against_baseline(table, trusted, folds=folds, seed=seed)
-    detections = [*views.detections, *_concentrations(table, views.suspects), *_of_baseline(table, answer, trusted)]
+    detections = [*views.detections, *_concentrations(table, views), *_of_baseline(table, answer, trusted)]
     auc = mean_auc(table.labels, views.probabilities)
     conclusion = conclude(
         detections,
@@ -118,9 +124,10 @@ def analyse(
         detections=tuple(detections),
         conclusion=conclusion,
         auc=auc,
-        noise=views.noise,
+        noise=None if views.model is None else views.model.noise,
         near=views.near,
-        accuracy=views.accuracy,
+        with_and_without=views.with_and_without,
+        blocks=views.blocks,
     )
 
 
@@ -132,9 +139,10 @@ class _Views:
     main: str
     suspects: Suspects
     detections: tuple[Detection, ...]
-    noise: NDArray[np.float64] | None = None
+    model: NoiseModel | None = None
     near: Neighbours | None = None
-    accuracy: tuple[float, float] | None = None
+    with_and_without: tuple[Figures, Figures] | None = None
+    blocks: NDArray[np.int64] | None = None
 
 
 def _given(
@@ -161,7 +169,7 @@ def _learned(table: LabelledTable, folds: int, seed: int) -> _Views:
         return ensemble_probabilities(near, labels, classes, learn_from=learn_from, folds=folds, seed=seed)
 
     model = noise_model(labels, classes, judge)
-    rows = np.arange(len(labels))
+    rows, blocks = np.arange(len(labels)), blocks_of(near, seed=seed)
     others = model.posterior.copy()
     others[rows, labels] = -1.0
     suspects = Suspects(model.flagged, others.argmax(axis=1), np.round(model.posterior[rows, labels], 6))
@@ -169,26 +177,39 @@ def _learned(table: LabelledTable, folds: int, seed: int) -> _Views:
     detections = (
         Detection(NOISE_MODEL, model.flagged, None, f"{int(model.flagged.sum())} {said} the noise model"),
         Detection(CONFIDENT_LEARNING, model.confident, None, f"{int(model.confident.sum())} {said} confident learning"),
-        duplicate_floods(near.groups, model.flagged),
-        spatial_concentration(near, labels, classes, sharpness=model.sharpness, seed=seed),
+        duplicate_floods(near.groups, labels, model.flagged),
+        spatial_concentration(near, labels, classes, blocks, sharpness=model.sharpness, seed=seed),
+        contiguous_regions(near, labels, table.classes),
+        neighbour_vote(near, labels, classes),
     )
     settings = {"folds": folds, "trees": TREES, "neighbours": VOTERS, "sharpness": model.sharpness}
     return _Views(
-        model.first, NAME, settings, NOISE_MODEL, suspects, detections, model.noise, near, _accuracies(model, labels)
+        model.first,
+        NAME,
+        settings,
+        NOISE_MODEL,
+        suspects,
+        detections,
+        model,
+        near,
+        with_and_without(model, labels),
+        blocks,
     )
 
 
-def _accuracies(model: NoiseModel, labels: NDArray[np.int64]) -> tuple[float, float]:
-    rest = ~model.flagged
-    first, second = (float((p.argmax(axis=1) == labels)[rest].mean()) for p in (model.first, model.second))
-    return round(first, 6), round(second, 6)
-
-
-def _concentrations(table: LabelledTable, suspects: Suspects) -> list[Detection]:
-    extras, found = table.extras, []
-    found.append(label_pair_excess(table.labels, suspects.suggested, suspects.flagged, table.classes))
+def _concentrations(table: LabelledTable, views: _Views) -> list[Detection]:
+    extras, suspects, model = table.extras, views.suspects, views.model
+    found = [label_pair_excess(table.labels, suspects.suggested, suspects.flagged, table.classes)]
+    sources = extras.sources
+    if sources is None and extras.times is not None:
+        sources = tuple(stretches(extras.times))
+    by_source = None
+    if model is not None and sources is not None:
+        by_source = doubted_by_source(model, table.labels, sources, table.classes)
+        found.append(by_source)
     if extras.sources is not None:
-        found.append(source_concentration(extras.sources, suspects.flagged))
+        flagged = None if by_source is None else by_source.flagged
+        found.append(source_concentration(extras.sources, suspects.flagged, flagged))
     if extras.times is not None:
         found.append(time_runs(extras.times, suspects.flagged))
     if extras.embeddings is not None:
@@ -203,7 +224,7 @@ def _of_baseline(table: LabelledTable, answer: BaselineAnswer | None, trusted: L
     if answer is None or trusted is None:
         return []
     new = ~answer.known
-    found = [answer.changed, answer.new]
+    found = [answer.changed, answer.new, answer.pair]
     if new.any():
         part = trigger_enrichment(
             table.features[new], table.labels[new], trusted.features, table.feature_names, table.classes

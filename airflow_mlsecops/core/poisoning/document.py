@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from airflow_mlsecops.core.atlas import ATLAS_RELEASE
+from airflow_mlsecops.core.poisoning.blast_radius import MOST_CLASSES, blast_radius, models_on_the_rest
 from airflow_mlsecops.core.poisoning.detectors.sources import NAME as SOURCE
 from airflow_mlsecops.core.poisoning.detectors.time_runs import NAME as TIME_RUN
 from airflow_mlsecops.core.poisoning.suspects import class_pairs
-from airflow_mlsecops.core.poisoning.verdict import ATLAS_RELEASE, TECHNIQUES, Judgement
+from airflow_mlsecops.core.poisoning.verdict import TECHNIQUES, Judgement
 
 if TYPE_CHECKING:
     from airflow_mlsecops.core.poisoning.analysis import Analysis
     from airflow_mlsecops.core.poisoning.labelled_table import LabelledTable
 
 SCHEMA = "https://airflow-mlsecops.readthedocs.io/schemas/poisoning-analysis-v1.json"
-_MOST_CLASSES = 100
 
 
 def document(table: LabelledTable, found: Analysis) -> dict[str, Any]:
@@ -47,35 +47,18 @@ def document(table: LabelledTable, found: Analysis) -> dict[str, Any]:
         ],
         "suspects": {
             "rows": int(found.accused.sum()),
-            "pairs": [vars(pair) for pair in class_pairs(table, found.suspects)[:_MOST_CLASSES]],
+            "pairs": [vars(pair) for pair in class_pairs(table, found.suspects)[:MOST_CLASSES]],
             "sources": list(details.get(SOURCE, {}).get("accused", [])),
             "time_window": details.get(TIME_RUN, {}).get("window"),
         },
-        "blast_radius": _blast_radius(table, found),
-        "noise_matrix": None if found.noise is None or len(table.classes) > _MOST_CLASSES else _rounded(found.noise),
+        "blast_radius": blast_radius(table, found),
+        "noise_matrix": None if found.noise is None or len(table.classes) > MOST_CLASSES else _rounded(found.noise),
         "models": {
             "estimator": found.estimator,
             "mean_auc": found.auc,
-            "accuracy_on_the_rest": None if found.accuracy is None else found.accuracy[0],
-            "accuracy_on_the_rest_without_suspects": None if found.accuracy is None else found.accuracy[1],
+            **models_on_the_rest(table, found),
         },
     }
-
-
-def _blast_radius(table: LabelledTable, found: Analysis) -> dict[str, Any]:
-    """Which classes and which parts of the data the accused rows touch."""
-    accused = found.accused
-    sizes, touched = Counter(table.labels.tolist()), Counter(table.labels[accused].tolist())
-    radius: dict[str, Any] = {
-        "classes": [
-            {"label": name, "rows": sizes[k], "accused": touched[k]}
-            for k, name in enumerate(table.classes)
-            if touched[k]
-        ][:_MOST_CLASSES]
-    }
-    if table.extras.sources is not None:
-        radius["sources_touched"] = len({table.extras.sources[index] for index in accused.nonzero()[0]})
-    return radius
 
 
 def _rounded(matrix: Any) -> list[list[float]]:

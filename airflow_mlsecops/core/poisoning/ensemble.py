@@ -1,4 +1,4 @@
-"""Out-of-sample probabilities by three unlike views, averaged: a linear model, trees out of bag, neighbours.
+"""Out-of-sample probabilities by four unlike views, averaged: linear, trees out of bag, neighbours, a smooth kernel.
 
 No row is judged by a model that saw it or a near-duplicate of it: groups of near-duplicates are never split over folds,
 are drawn into a tree's bag as a whole, and don't count among a row's neighbours. Poison that was copied many times
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_mlsecops.core.poisoning.kernel_view import held_out_probabilities
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 
 TREES = 60
 VOTERS = 10
-NAME = "default: logistic regression, extremely randomised trees out of bag and nearest neighbours, averaged"
+STEPS = 30
+NAME = "default: logistic regression, extremely randomised trees out of bag, neighbours and a kernel, averaged"
 
 
 def ensemble_probabilities(
@@ -37,7 +40,7 @@ def ensemble_probabilities(
         labels: (rows,), 0 … classes - 1.
         classes: how many there are.
         learn_from: (rows,) the rows that models learn from; all are judged.
-        fold_of: (rows,) folds of the caller's, for all three views; by default drawn by label and seed.
+        fold_of: (rows,) folds of the caller's, for all views; by default drawn by label and seed.
         folds: how many.
         seed: of all that is drawn.
     """
@@ -51,8 +54,9 @@ def ensemble_probabilities(
             _linear(near.scaled, labels, classes, used, drawn),
             _trees(near, labels, classes, used, seed, fold_of),
             _voters(near, labels, classes, used, fold_of),
+            held_out_probabilities(near.smooth, labels, classes, used, drawn),
         ]
-    total = views[0] + views[1] + views[2]
+    total = np.sum(views, axis=0)
     averaged: NDArray[np.float64] = total / np.maximum(total.sum(axis=1, keepdims=True), 1e-12)
     return np.round(averaged, 6)
 
@@ -90,8 +94,8 @@ def _linear(
             found[held_out] = 1 / classes
             continue
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # it is one of three views, stopped early
-            model = LogisticRegression(max_iter=150).fit(scaled[learn], labels[learn])
+            warnings.simplefilter("ignore", ConvergenceWarning)  # it is one of four views, stopped early
+            model = LogisticRegression(max_iter=STEPS).fit(scaled[learn], labels[learn])
         found[np.ix_(held_out, model.classes_)] = model.predict_proba(scaled[held_out])
     return found
 
@@ -140,10 +144,7 @@ def _voters(
     """The labels of the nearest rows of other groups (or folds)."""
     import numpy as np
 
-    apart = near.groups if fold_of is None else fold_of
-    allowed = (apart[near.indices] != apart[:, None]) & used[near.indices]
-    allowed &= np.cumsum(allowed, axis=1) <= VOTERS
     found = np.full((len(labels), classes), 1 / classes)
-    rows, places = np.nonzero(allowed)
-    np.add.at(found, (rows, labels[near.indices[rows, places]]), 1.0)
+    rows, voters = near.nearest(VOTERS, apart=fold_of, among=used)
+    np.add.at(found, (rows, labels[voters]), 1.0)
     return np.asarray(found / found.sum(axis=1, keepdims=True))

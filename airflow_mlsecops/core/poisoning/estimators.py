@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.core.errors import ConfigurationError
+from airflow_mlsecops.core.poisoning.dense import dense
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,11 +38,13 @@ class OutOfSample:
         probabilities: (rows, classes), each row predicted by a model that never saw it; rounded to 6 decimals.
         estimator: the estimator's name.
         settings: its parameters, as far as they are plain values.
+        fold_of: (rows,) the fold in which each row was held out, from 1.
     """
 
     probabilities: NDArray[np.float64]
     estimator: str
     settings: Mapping[str, Any]
+    fold_of: NDArray[np.int64]
 
 
 def out_of_sample_probabilities(
@@ -65,6 +68,7 @@ def out_of_sample_probabilities(
         seed: of the folds and of every ``random_state`` that the estimator leaves open.
 
     Raises:
+        DataError: if features are no array of finite numbers with a line for each label.
         ConfigurationError: if the estimator can't be made, has no ``predict_proba`` or returns what are not
             probabilities of the classes in their order. What the estimator itself raises while it learns gets through,
             with a note that names estimator and fold.
@@ -74,13 +78,14 @@ def out_of_sample_probabilities(
     from sklearn.model_selection import StratifiedKFold
     from threadpoolctl import threadpool_limits
 
+    features = dense(features, "features", rows=len(labels))
     smallest_training_part = len(labels) - -(-len(labels) // folds)
     template, name = resolve_estimator(estimator, seed=seed, neighbours=min(NEIGHBOURS, smallest_training_part))
     try:
         template = _seeded(clone(template), seed)
     except TypeError as error:
         raise ConfigurationError(f"estimator {name} can't be cloned: {error}", _WHAT_TO_GIVE) from error
-    probabilities = np.zeros((len(labels), classes))
+    probabilities, fold_of = np.zeros((len(labels), classes)), np.empty(len(labels), dtype=np.int64)
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     with threadpool_limits(limits=1):
         for number, (train, held_out) in enumerate(splitter.split(features, labels), start=1):
@@ -91,7 +96,8 @@ def out_of_sample_probabilities(
                 error.add_note(f"while estimator {name} worked on fold {number} of {folds}")
                 raise
             probabilities[held_out] = _checked(raw, model, name, rows=len(held_out), classes=classes)
-    return OutOfSample(probabilities, name, _plain_settings(template))
+            fold_of[held_out] = number
+    return OutOfSample(probabilities, name, _plain_settings(template), fold_of)
 
 
 def default_estimator(*, seed: int, neighbours: int = NEIGHBOURS) -> Any:

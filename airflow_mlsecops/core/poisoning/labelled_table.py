@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_mlsecops.core.controls.tables import read_table
 from airflow_mlsecops.core.errors import ConfigurationError, DataError
 from airflow_mlsecops.core.poisoning.roles import Extras, Roles
+from airflow_mlsecops.core.poisoning.text_features import text_columns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +85,11 @@ def read_labelled(
     if not learn:
         features, numeric = [], []
     used = features if features is not None else numeric
-    matrix = _matrix(frame, used, numeric) if learn else np.empty((len(frame), 0))
+    matrix = np.empty((len(frame), 0))
+    if learn and (used or not given.texts):
+        matrix = _matrix(frame, used, numeric)
+    hashed, made = text_columns(frame, given.texts if learn else ())
+    matrix = np.hstack([matrix, *hashed])
     labels, classes = _encoded(frame[label_column], label_column)
     if id_column is None:
         ids, order = [str(number) for number in range(len(frame))], list(range(len(frame)))
@@ -96,7 +101,7 @@ def read_labelled(
         features=np.ascontiguousarray(matrix[order]),
         labels=labels[order],
         classes=classes,
-        feature_names=tuple(str(name) for name in used),
+        feature_names=(*(str(name) for name in used), *made),
         ignored=() if features is not None else tuple(str(name) for name in rest if name not in numeric),
         extras=_extras(frame.iloc[order], given, classes),
         numbers=tuple(order),
@@ -137,7 +142,7 @@ def _check_roles(aside: list[str], label_column: str, id_column: str | None, fea
     if clash or twice:
         raise ConfigurationError(
             f"column {quoted(clash or twice)} has two roles",
-            "a column is one of label, id, feature, source, time, probability or embedding",
+            "a column is one of label, id, feature, source, time, probability, embedding or text",
         )
 
 

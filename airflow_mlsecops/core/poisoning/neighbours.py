@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
+
+from airflow_mlsecops.core.errors import DataError
+from airflow_mlsecops.core.poisoning.dense import dense
+from airflow_mlsecops.core.poisoning.kernel_view import KernelMap, kernel_map
+from airflow_mlsecops.core.poisoning.nearest import nearest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,23 +38,54 @@ class Neighbours:
     distances: NDArray[np.float64]
     groups: NDArray[np.int64]
 
+    @cached_property
+    def kernel(self) -> KernelMap:
+        """The map of the kernel's view, for these rows and others."""
+        return kernel_map(self.scaled, self.distances)
+
+    @cached_property
+    def smooth(self) -> NDArray[np.float64]:
+        """(rows, features) for the kernel's view."""
+        return self.kernel(self.scaled)
+
+    def nearest(
+        self, most: int, *, apart: NDArray[np.int64] | None = None, among: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(pairs,) rows and (pairs,) the nearest rows of each, nearest first; copies of a row aren't among them.
+
+        Args:
+            most: how many of each row.
+            apart: (rows,) folds, of which a row's own doesn't count; by default the groups of near-duplicates.
+            among: (rows,) the rows that count; by default all.
+        """
+        import numpy as np
+
+        own = self.groups if apart is None else apart
+        allowed = own[self.indices] != own[:, None]
+        if among is not None:
+            allowed &= among[self.indices]
+        allowed &= np.cumsum(allowed, axis=1) <= most
+        rows, places = np.nonzero(allowed)
+        return rows, self.indices[rows, places]
+
 
 def neighbours(features: NDArray[np.float64]) -> Neighbours:
-    """Compare every row with every other; the time grows with the square of the rows.
+    """Find the nearest rows of each; where all lie alike, the time grows with the square of the rows.
 
     Args:
         features: (rows, columns), finite; at least two rows.
+
+    Raises:
+        DataError: if features are anything else.
     """
     import numpy as np
-    from sklearn.neighbors import NearestNeighbors
 
+    features = dense(features, "features")
+    if len(features) < 2:
+        raise DataError(f"{len(features)} rows have no neighbours", "expected at least 2 rows")
     scaled = standardised(features, features)
     width = min(WIDTH, len(scaled) - 1)
-    found = NearestNeighbors(n_neighbors=width, n_jobs=1).fit(scaled)
-    distances, indices = found.kneighbors()
-    distances = np.round(distances, 9)  # ties stay ties on every processor
-    order = np.lexsort((indices, distances), axis=1)
-    distances, indices = np.take_along_axis(distances, order, 1), np.take_along_axis(indices, order, 1)
+    distances, indices = nearest(scaled, width)
     limit = DUPLICATE_SHARE * float(np.median(distances[:, 0]))
     return Neighbours(scaled, indices, distances, _groups(indices, distances <= limit))
 

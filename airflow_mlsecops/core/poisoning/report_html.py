@@ -1,25 +1,37 @@
-"""The report as a page to read: the verdict first, then who and what, then what each detector saw."""
+"""The report as a page to read: the verdict first, then who and what, then what each detector saw and what was done."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_mlsecops.core.html.page import badge, page, paragraph, section
-from airflow_mlsecops.core.html.table import facts, table
+from airflow_mlsecops.core.html.page import badge, folded, page, paragraph, section, verdict
+from airflow_mlsecops.core.html.table import Figure, facts, name, table
 from airflow_mlsecops.core.html.text import Html, element
+from airflow_mlsecops.core.poisoning.detectors.regions import NAME as REGION
 from airflow_mlsecops.core.poisoning.detectors.sources import NAME as SOURCE
 from airflow_mlsecops.core.poisoning.detectors.time_runs import NAME as TIME_RUN
 from airflow_mlsecops.core.poisoning.plots import funnel, time_line
+from airflow_mlsecops.core.poisoning.report_rows import accused_rows, chip, noise_matrix, share
+from airflow_mlsecops.core.poisoning.report_touched import touched
+from airflow_mlsecops.core.poisoning.verdict import Judgement
+from airflow_mlsecops.core.report import Verdict
 
 if TYPE_CHECKING:
     from airflow_mlsecops.core.poisoning.analysis import Analysis
     from airflow_mlsecops.core.poisoning.labelled_table import LabelledTable
+    from airflow_mlsecops.core.report import Report
 
-SHOWN_SUSPECTS = 100
-NEIGHBOURS = 5
-_SMALL_MATRIX = 30
 _TONES = {"clean": "good", "natural noise": "warn", "targeted attack": "bad", "inconclusive": "warn"}
+_LEADS = {
+    Judgement.CLEAN: "Nothing speaks against these labels. That is no proof: poison that vouches for itself is seen "
+    "against a trusted version only.",
+    Judgement.NATURAL_NOISE: "Some labels look wrong, spread as mistakes are, and not as somebody's work.",
+    Judgement.TARGETED_ATTACK: "These labels look changed on purpose: mistakes aren't concentrated like this.",
+    Judgement.INCONCLUSIVE: "The models learned nothing from these data, so that nothing can be said about the labels. "
+    "A gate reads this as NO.",
+}
+_OPEN_SOURCES = 8
 
 
 def report_html(
@@ -27,8 +39,7 @@ def report_html(
     found: Analysis,
     full: Mapping[str, Any],
     suspects: Sequence[Mapping[str, Any]],
-    *,
-    name: str,
+    report: Report,
 ) -> bytes:
     """One self-contained page; all that comes from the data is escaped.
 
@@ -37,118 +48,153 @@ def report_html(
         found: what was found.
         full: the same as :func:`airflow_mlsecops.core.poisoning.document.document` tells it.
         suspects: the accused rows, the worst first.
-        name: of the data set.
+        report: what the control returns; its blobs aren't looked at.
     """
     parts = [
-        _verdict(full),
-        _who(full),
-        _detectors(full),
+        _verdict(full, report),
+        *_who(full, report),
         *_sources(full),
         *_times(full),
-        _suspects(rows, found, suspects),
-        *_noise(full),
+        accused_rows(rows, found, suspects),
+        *noise_matrix(full),
+        _detectors(full),
+        _done(full, report),
     ]
-    return page(f"Labels of {name}", parts, subtitle=f"{full['rows']} rows, {len(full['classes'])} classes")
+    subtitle = element("code", f"sha256:{report.subject.digest}")
+    return page(f"Label poisoning: {report.subject.name}", parts, subtitle=subtitle)
 
 
-def _verdict(full: Mapping[str, Any]) -> Html:
-    verdict = full["verdict"]
-    told: dict[str, Any] = {
-        "Verdict": badge(verdict["judgement"], _TONES[verdict["judgement"]]),
-        "Decided by": ", ".join(verdict["decided_by"]) or "no detector",
-        "Least corrected p-value": f"{verdict['p_value']:.3g}",
-        "Accused rows": full["suspects"]["rows"],
-    }
-    if verdict["detectable_share"] is not None:
-        told["Least poison among new rows seen 9 times of 10"] = f"{verdict['detectable_share']:.2%}"
-    if verdict["techniques"]:
-        told["Technique"] = f"{', '.join(verdict['techniques'])} (MITRE ATLAS {verdict['atlas_release']}, OWASP ML)"
-    models = full["models"]
-    told["Estimator"] = models["estimator"]
-    told["Mean AUC, out of sample"] = f"{models['mean_auc']:.3f}"
-    if models["accuracy_on_the_rest"] is not None:
-        before, after = models["accuracy_on_the_rest"], models["accuracy_on_the_rest_without_suspects"]
-        told["Accuracy on the other rows"] = f"{before:.2%} learned with the suspects, {after:.2%} without"
-    return section("What it looks like", [facts(told)])
-
-
-def _who(full: Mapping[str, Any]) -> Html:
-    suspects, touched = full["suspects"], full["blast_radius"]["classes"]
-    content: list[Html] = []
+def _verdict(full: Mapping[str, Any], report: Report) -> Html:
+    said, suspects = full["verdict"], full["suspects"]
+    figures: list[tuple[Any, Any]] = [(f"{suspects['rows']:,}", f"of {full['rows']:,} rows are accused")]
+    attack = said["judgement"] == Judgement.TARGETED_ATTACK
+    if suspects["pairs"] and attack:
+        top = suspects["pairs"][0]
+        pair = Html(f"{chip(top['suggested'], 'plain')}→ {chip(top['given'], 'bad')}")
+        told = f"{top['rows']:,} rows that look like {top['suggested'][:20]} are labelled {top['given'][:20]}"
+        figures.append((pair, told))
     if suspects["sources"]:
-        content.append(paragraph("Guilty by the numbers: ", element("b", ", ".join(suspects["sources"][:10]))))
+        more = f" and {len(suspects['sources']) - 1} more" if len(suspects["sources"]) > 1 else ""
+        figures.append((suspects["sources"][0][:40], f"the guilty source, by the numbers{more}"))
+    if said["corrected_p_values"]:
+        figures.append((f"{said['p_value']:.2g}", "the least p-value, corrected for the number of tests"))
+    word = badge(report.verdict.value.upper(), report.verdict.tone)
+    content = [paragraph("The control says ", word, f": {report.summary}.")]
+    return verdict(said["judgement"], _TONES[said["judgement"]], _LEADS[Judgement(said["judgement"])], figures, content)
+
+
+def _who(full: Mapping[str, Any], report: Report) -> list[Html]:
+    suspects = full["suspects"]
+    region = next((each for each in full["detectors"] if each["name"] == REGION and each["rows"]), None)
+    aside = [] if region is None else [paragraph(f"Worth a look, without a say in the verdict: {region['message']}.")]
+    if not suspects["rows"]:
+        return [section("Who and what", [paragraph("Nobody and nothing is accused."), *aside])]
+    content: list[Html] = aside
+    if suspects["sources"]:
+        content.append(paragraph("Guilty by the numbers: ", *(chip(each, "bad") for each in suspects["sources"][:10])))
     if suspects["time_window"]:
         window = suspects["time_window"]
-        content.append(paragraph(f"From {window['since']} to {window['until']}, {window['rows']} rows."))
+        content.append(paragraph(f"From {window['since']} to {window['until']}, {window['rows']:,} rows."))
     if suspects["pairs"]:
-        pairs = [(p["given"], p["suggested"], p["rows"], f"{p['share']:.1%}") for p in suspects["pairs"][:15]]
-        content.append(table(["labelled", "the other rows say", "rows", "of that label"], pairs))
-    if touched:
-        classes = [(c["label"], c["rows"], c["accused"], f"{c['accused'] / c['rows']:.1%}") for c in touched[:30]]
-        content += [element("h3", "Classes touched"), table(["label", "rows", "accused", "share"], classes)]
-    return section("Who and what", content or [paragraph("Nobody and nothing is accused.")])
+        pairs = [
+            (chip(p["given"], "bad"), chip(p["suggested"], "plain"), p["rows"], share(p["share"]))
+            for p in suspects["pairs"][:15]
+        ]
+        heads = ["labelled", "the other rows say", "rows", "of all with that label"]
+        content += [element("h3", "Flipped labels"), table(heads, pairs, label="Flipped labels")]
+    content += touched(full)
+    return [section("Who and what", content), section("What to do", [_advice(full, report)])]
+
+
+def _advice(full: Mapping[str, Any], report: Report) -> Html:
+    suspects, steps = full["suspects"], []
+    if suspects["sources"]:
+        names = ", ".join(suspects["sources"][:5])
+        steps.append(f"Find out who can write as {names}, and what else came from there.")
+    if suspects["time_window"]:
+        steps.append(f"Look at who had access from {suspects['time_window']['since']} on.")
+    steps += [
+        "Look at the accused rows below, beside their nearest neighbours; suspects.json, kept with this page, has all.",
+        "SanitizeDatasetOperator removes or relabels them by a stated rule, and signs what it did.",
+    ]
+    if report.verdict is Verdict.FAIL:
+        steps.append(
+            "A release policy that asks for this control, of a model's inputs too, refuses what is trained on them."
+        )
+    return element("ul", *(element("li", each) for each in steps))
 
 
 def _detectors(full: Mapping[str, Any]) -> Html:
-    corrected = full["verdict"]["corrected_p_values"]
+    corrected, decided = full["verdict"]["corrected_p_values"], full["verdict"]["decided_by"]
     lines = [
         (
-            item["name"],
+            Html(f"{name(item['name'])} {badge('decided', 'bad') if item['name'] in decided else ''}"),
             item["rows"],
-            "-" if item["p_value"] is None else f"{item['p_value']:.3g}",
-            f"{corrected[item['name']]:.3g}" if item["name"] in corrected else "-",
+            Figure("-" if item["p_value"] is None else f"{item['p_value']:.2g}"),
+            Figure(f"{corrected[item['name']]:.2g}" if item["name"] in corrected else "-"),
             item["message"],
         )
         for item in full["detectors"]
     ]
     head = ["detector", "rows", "p", "p, corrected", "what it saw"]
     note = paragraph("Each detector reports on its own: poison that vouches for itself beats any single view.")
-    return section("What each detector saw", [note, table(head, lines)])
+    return section("What each detector saw", [note, table(head, lines, label="Detectors")])
 
 
 def _sources(full: Mapping[str, Any]) -> list[Html]:
     details = _details(full, SOURCE)
     if not details:
         return []
-    lines = [(s["source"], s["rows"], s["suspects"], f"{s['p']:.3g}") for s in details["sources"][:15]]
-    content = [funnel(details["sources"]), table(["source", "rows", "doubted", "p, corrected"], lines)]
+    lines = [
+        (chip(s["source"], "bad" if s["accused"] else "plain"), s["rows"], s["suspects"],
+         share(s["suspects"] / max(s["rows"], 1)), Figure(f"{s['p']:.2g}"))
+        for s in details["sources"][:100]
+    ]  # fmt: skip
+    note = paragraph(
+        f"Each of {details['sources_total']:,} sources by its rows and the share of its labels that are doubted. The "
+        "dashed line is the share among sources that aren't accused; chance seldom leaves the band around it."
+    )
+    heads = ["source", "rows", "doubted", "share", "p, corrected"]
+    content = [note, funnel(details["sources"]), table(heads, lines[:_OPEN_SOURCES], label="Sources")]
+    if lines[_OPEN_SOURCES:]:
+        rest = table(heads, lines[_OPEN_SOURCES:], label="More sources")
+        content.append(folded(f"{len(lines) - _OPEN_SOURCES} more sources", [rest]))
     return [section("Sources", content)]
 
 
 def _times(full: Mapping[str, Any]) -> list[Html]:
     details = _details(full, TIME_RUN)
-    return [section("Time line", [time_line(details["time_line"])])] if details else []
-
-
-def _details(full: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = next((item["details"] for item in full["detectors"] if item["name"] == name), {})
-    return found
-
-
-def _suspects(rows: LabelledTable, found: Analysis, suspects: Sequence[Mapping[str, Any]]) -> Html:
-    place = {row_id: index for index, row_id in enumerate(rows.row_ids)}
-    lines = []
-    for item in suspects[:SHOWN_SUSPECTS]:
-        near = "-" if found.near is None else _neighbours(rows, found, place[item["row_id"]])
-        quality = f"{item['quality']:.3f}"
-        lines.append((item["row_id"], item["given"], item["suggested"], quality, near, ", ".join(item["detectors"])))
-    if not lines:
-        return section("Accused rows", [paragraph("None.")])
-    head = ["row", "given", "suggested", "quality", f"nearest {NEIGHBOURS} rows (label)", "accused by"]
-    more = len(suspects) - len(lines)
-    note = [paragraph(f"The worst {len(lines)}; {more} more are in suspects.json.")] if more else []
-    return section("Accused rows", [*note, table(head, lines)])
-
-
-def _neighbours(rows: LabelledTable, found: Analysis, index: int) -> str:
-    nearest = [] if found.near is None else found.near.indices[index, :NEIGHBOURS].tolist()
-    return ", ".join(f"{rows.row_ids[i]} ({rows.classes[rows.labels[i]]})" for i in nearest)
-
-
-def _noise(full: Mapping[str, Any]) -> list[Html]:
-    matrix, classes = full["noise_matrix"], full["classes"]
-    if matrix is None or len(classes) > _SMALL_MATRIX:
+    if not details:
         return []
-    lines = [(name, *(f"{cell:.1%}" for cell in row)) for name, row in zip(classes, matrix, strict=True)]
-    note = paragraph("Of rows that are believed to be of a class (line), the share that carries each label (column).")
-    return [section("Noise matrix", [note, table(["believed to be", *classes], lines)])]
+    said = next(item["message"] for item in full["detectors"] if item["name"] == TIME_RUN)
+    note = paragraph(f"The share of doubted labels, in parts of equally many rows: {said}.")
+    return [section("Time line", [note, time_line(details["time_line"], details["window"])])]
+
+
+def _done(full: Mapping[str, Any], report: Report) -> Html:
+    said, models, given = full["verdict"], full["models"], report.parameters
+    roles = {"label_column": "labels", "id_column": "names of rows", "source_column": "sources", "time_column": "times"}
+    columns = "; ".join(f"{what}: {given[key]}" for key, what in roles.items() if given.get(key))
+    told: dict[str, Any] = {
+        "Data set": report.subject.uri,
+        "Columns": f"{columns}; features: {report.metrics['features']:,}",
+        "Judged by": f"{models['estimator']}; {given['folds']} folds, seed {given['seed']}",
+        "Mean AUC, out of sample": f"{models['mean_auc']:.3f} (0.5 is chance)",
+        "Doubted": f"{report.metrics['suspect_share']:.2%} of the labels; the budget is {given['budget']:.2%}",
+        "Trusted version": "compared with" if given.get("baseline") else "none was given",
+    }
+    if said["detectable_share"] is not None:
+        told["Least poison seen 9 times of 10"] = f"{said['detectable_share']:.2%} of the new rows"
+    if said["techniques"]:
+        told["Techniques"] = f"{', '.join(said['techniques'])} (MITRE ATLAS {said['atlas_release']}, OWASP ML)"
+    told["Computed with"] = ", ".join(f"{tool} {of}" for tool, of in report.tools.items())
+    left_out = report.details.get("ignored_columns") or []
+    if left_out:
+        told["Left out, no numbers"] = ", ".join(left_out[:20]) + (", …" if len(left_out) > 20 else "")
+    note = paragraph("The data set itself was not changed.")
+    return section("What was done", [facts(told), note])
+
+
+def _details(full: Mapping[str, Any], detector: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = next((item["details"] for item in full["detectors"] if item["name"] == detector), {})
+    return found

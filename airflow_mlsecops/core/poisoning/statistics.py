@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def binomial_tail(successes: int, trials: int, share: float) -> float:
@@ -36,28 +41,61 @@ def holm(values: Sequence[float], *, tests: int | None = None) -> list[float]:
     return corrected
 
 
-def two_proportions(first: int, of_first: int, second: int, of_second: int) -> float:
-    """One-sided p-value that the first share is greater: pooled z-test, exact (Fisher) where counts are small."""
-    if not of_first or not of_second:
+def greater_sum(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """One-sided p-value that the first scores are the greater ones: the permutation test of their sum.
+
+    The tail of its distribution by the first three moments, which are exact (Mielke, Berry: "Permutation Methods", 2nd
+    edition, Springer 2007, section 2.3: Pearson type III).
+
+    Args:
+        first: (n,) scores.
+        second: (m,) scores.
+    """
+    import numpy as np
+    from scipy.stats import pearson3
+
+    pooled, drawn = np.concatenate([first, second]), len(first)
+    size, off = len(pooled), pooled - pooled.mean()
+    if min(drawn, len(second)) < 1 or size < 3 or pooled.min() == pooled.max():
         return 1.0
-    if min(first, second, of_first - first, of_second - second) < 10:
-        return hypergeometric_tail(first, of_first, first + second, of_first + of_second)
-    pooled = (first + second) / (of_first + of_second)
-    deviation = math.sqrt(pooled * (1 - pooled) * (1 / of_first + 1 / of_second))
-    return 0.5 * math.erfc((first / of_first - second / of_second) / deviation / math.sqrt(2))
+    rest = size - drawn
+    variance = drawn * rest / (size - 1) * float((off**2).mean())
+    third = drawn * rest * (rest - drawn) / ((size - 1) * (size - 2)) * float((off**3).mean())
+    return float(pearson3.sf(float(off[:drawn].sum()) / math.sqrt(variance), third / variance**1.5))
 
 
-def detectable_share(base: float, of_first: int, of_second: int, *, alpha: float = 0.01, power: float = 0.9) -> float:
-    """The least additional share that :func:`two_proportions` sees with this power; 1 if none."""
+def detectable_share(
+    scores: NDArray[np.float64],
+    poison: NDArray[np.float64],
+    rows: int,
+    *,
+    alpha: float = 0.001,
+    power: float = 0.9,
+) -> float:
+    """The least share of poison among new rows that :func:`greater_sum` sees with this power; 1 if none.
+
+    By the normal distribution, with the spread that poison itself adds. ``alpha`` leaves room for Holm's method over
+    ten detectors.
+
+    Args:
+        scores: of trusted rows.
+        poison: scores of rows with a wrong label.
+        rows: how many new ones there are.
+        alpha: level of the test.
+        power: how often poison is to be seen.
+    """
+    import numpy as np
     from scipy.stats import norm
 
-    if not of_first or not of_second:
+    if not rows or not len(scores) or not len(poison):
         return 1.0
-    needed = float(norm.isf(alpha) + norm.isf(1 - power))
-    for step in range(1, 10_001):
-        extra = step / 10_000
-        high = min(base + extra, 1.0)
-        deviation = math.sqrt(high * (1 - high) / of_first + max(base, 1 / of_second) * (1 - base) / of_second)
-        if extra >= needed * deviation:
-            return extra
-    return 1.0
+    honest, lift = (float(scores.mean()), float(scores.var())), float(poison.mean() - scores.mean())
+    share = np.arange(1, 10_001) / 10_000
+    apart = share * (1 - share) * lift**2
+    of_new = (1 - share) * honest[1] + share * float(poison.var()) + apart
+    of_all = share * rows / (rows + len(scores))
+    pooled = (1 - of_all) * honest[1] + of_all * float(poison.var()) + of_all * (1 - of_all) * lift**2
+    needed = norm.isf(alpha) * np.sqrt(pooled * (1 / rows + 1 / len(scores)))
+    needed += norm.isf(1 - power) * np.sqrt(of_new / rows + honest[1] / len(scores))
+    seen = np.flatnonzero(share * lift >= needed)
+    return float(share[seen[0]]) if len(seen) else 1.0

@@ -21,12 +21,9 @@ ALPHA = 0.01
 NOISE_FLOOR = 0.01
 """Share of doubted labels from which on data are called noisy; clean real data had 0 to 0.6 %."""
 
-ATLAS_RELEASE = "2026.07"
-"""The release of MITRE ATLAS in which the ids below are meant: names and ids shift."""
-
 POISON_TRAINING_DATA, ERODE_INTEGRITY, DATA_POISONING = "AML.T0020", "AML.T0059", "ML02:2023"
 TECHNIQUES = (POISON_TRAINING_DATA, ERODE_INTEGRITY, DATA_POISONING)
-"""MITRE ATLAS: poison training data, erode dataset integrity. OWASP ML: data poisoning attack."""
+"""MITRE ATLAS: training data poisoning, erode dataset integrity. OWASP ML: data poisoning attack."""
 
 
 class Judgement(StrEnum):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import fisher_exact
 
 from airflow_mlsecops.core.errors import DataError
 from airflow_mlsecops.core.poisoning.detectors.baseline import against_baseline
@@ -14,6 +13,7 @@ from airflow_mlsecops.core.poisoning.detectors.detection import Detection
 from airflow_mlsecops.core.poisoning.detectors.embeddings import activation_clustering, spectral_signatures
 from airflow_mlsecops.core.poisoning.detectors.floods import duplicate_floods
 from airflow_mlsecops.core.poisoning.detectors.label_pairs import label_pair_excess
+from airflow_mlsecops.core.poisoning.detectors.new_pairs import NONE, doubted_pairs, new_label_pair
 from airflow_mlsecops.core.poisoning.detectors.sources import source_concentration
 from airflow_mlsecops.core.poisoning.detectors.time_runs import time_runs
 from airflow_mlsecops.core.poisoning.detectors.triggers import trigger_enrichment
@@ -21,9 +21,9 @@ from airflow_mlsecops.core.poisoning.labelled_table import LabelledTable
 from airflow_mlsecops.core.poisoning.statistics import (
     binomial_tail,
     detectable_share,
+    greater_sum,
     holm,
     hypergeometric_tail,
-    two_proportions,
 )
 from airflow_mlsecops.core.poisoning.verdict import Judgement, conclude
 
@@ -47,22 +47,38 @@ class TestStatistics:
         assert binomial_tail(0, 2, 0.5) == 1.0
         assert hypergeometric_tail(2, 2, 2, 4) == pytest.approx(1 / 6)
 
-    def test_two_proportions_is_fisher_where_counts_are_small(self) -> None:
-        assert two_proportions(5, 50, 1, 80) == pytest.approx(
-            fisher_exact([[5, 45], [1, 79]], alternative="greater").pvalue
-        )
-        assert two_proportions(0, 0, 1, 80) == 1.0
-        assert two_proportions(300, 1000, 200, 1000) < 1e-6
+    def test_the_sum_is_judged_as_by_permuting(self) -> None:
+        draw = np.random.default_rng(2)
+        for share in (0.0, 0.02, 0.05):
+            first, second = (draw.random(n) ** 8 for n in (300, 500))
+            first[: int(share * 300)] += 1.5
+            pooled = np.concatenate([first, second])
+            sums = np.array([draw.permutation(pooled)[:300].sum() for _ in range(4000)])
+            assert greater_sum(first, second) == pytest.approx(float((sums >= first.sum()).mean()), abs=0.02)
+
+    def test_equal_scores_and_no_rows_prove_nothing(self) -> None:
+        assert greater_sum(np.ones(5), np.ones(9)) == 1.0
+        assert greater_sum(np.full(300, -0.0196), np.full(700, -0.0196)) == 1.0  # whose mean isn't quite that
+        assert greater_sum(np.empty(0), np.ones(9)) == 1.0
+        assert greater_sum(np.array([3.0]), np.array([1.0])) == 1.0
+
+    def test_rare_great_scores_raise_no_false_alarms(self) -> None:
+        draw = np.random.default_rng(5)
+        rare = 2.0 * (draw.random((1500, 1000)) < 0.004)
+        values = [greater_sum(scores[:400], scores[400:]) for scores in rare]
+        assert sum(p < 0.01 for p in values) <= 25  # expected at most 15
 
     def test_the_detectable_share_is_detected_nine_times_of_ten(self) -> None:
-        share = detectable_share(0.02, 3000, 5000)
         draw = np.random.default_rng(1)
-        seen = [
-            two_proportions(int(draw.binomial(3000, 0.02 + share)), 3000, int(draw.binomial(5000, 0.02)), 5000) < 0.01
-            for _ in range(400)
-        ]
+        honest, poison = draw.random(5000) ** 6, 1 + draw.random(5000)
+        share = detectable_share(honest, poison, 1000, alpha=0.01)
+        seen = []
+        for _ in range(400):
+            new = np.where(draw.random(1000) < share, 1 + draw.random(1000), draw.random(1000) ** 6)
+            seen.append(greater_sum(new, draw.random(5000) ** 6) < 0.01)
         assert 0.85 <= np.mean(seen) <= 0.96
-        assert detectable_share(0.02, 0, 5000) == 1.0
+        assert detectable_share(honest, poison, 0) == 1.0
+        assert detectable_share(honest, honest, 1000) == 1.0
 
 
 class TestLabelPairs:
@@ -122,6 +138,35 @@ class TestSources:
         assert source_concentration(["a"] * 10, np.ones(10, dtype=bool)).p_value == 1.0
 
 
+class TestNewLabelPairs:
+    def test_the_pair_is_accused_and_honest_mixing_is_not(self) -> None:
+        draw = np.random.default_rng(0)
+        labels = draw.integers(0, 3, 3000)
+        p = np.where(labels[:, None] == np.arange(3), 0.8, 0.1)
+        mixed = (labels == 0) & (draw.random(3000) < 0.1)  # 0 and 1 are mixed up among all rows
+        p[mixed] = [0.1, 0.8, 0.1]
+        new = np.arange(3000) >= 2000
+        bad = new & (labels == 2) & (draw.random(3000) < 0.05)
+        p[bad] = [0.1, 0.8, 0.1]
+        pairs = doubted_pairs(p, labels)
+        found = new_label_pair(pairs, new, pairs[~new], ("a", "b", "c"))
+        assert found.flagged.tolist() == bad.tolist()
+        assert (found.details["pairs"][0]["given"], found.details["pairs"][0]["suggested"]) == ("c", "b")
+        assert found.p_value is not None
+        assert found.p_value < 0.001
+        clean = new_label_pair(np.where(bad, NONE, pairs), new, pairs[~new], ("a", "b", "c"))
+        assert clean.p_value is not None
+        assert clean.p_value > 0.01
+
+    def test_rows_that_are_not_judged_and_not_new_are_not_accused(self) -> None:
+        p = np.array([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1]])
+        pairs = doubted_pairs(p, np.array([1, -1, 1]))
+        assert pairs.tolist() == [2, NONE, 2]
+        found = new_label_pair(pairs, np.array([True, True, False]), np.full(50, NONE), ("a", "b"))
+        assert found.flagged.tolist() == [True, False, False]
+        assert new_label_pair(np.full(3, NONE), np.ones(3, dtype=bool), pairs, ("a", "b")).p_value == 1.0
+
+
 class TestTimeRuns:
     def test_a_stretch_is_found_whatever_the_order_of_rows(self) -> None:
         times = np.arange(2000)
@@ -149,20 +194,36 @@ class TestTimeRuns:
 
 
 class TestFloods:
-    def test_copies_are_accused_as_a_whole(self) -> None:
-        groups = np.array([0] * 10 + list(range(10, 400)))
+    def test_copies_with_one_label_are_accused_as_a_whole(self) -> None:
+        groups, labels = np.array([0] * 10 + list(range(10, 400))), np.zeros(400, dtype=np.int64)
         suspects = np.zeros(400, dtype=bool)
         suspects[:7] = suspects[50] = True
-        found = duplicate_floods(groups, suspects)
+        found = duplicate_floods(groups, labels, suspects)
         assert found.flagged.nonzero()[0].tolist() == list(range(10))
         assert found.p_value is not None
         assert found.p_value < 0.01
 
+    def test_the_row_that_was_copied_is_not(self) -> None:
+        groups, labels = np.array([0] * 11 + list(range(11, 400))), np.ones(400, dtype=np.int64)
+        labels[:10] = 2
+        suspects = np.zeros(400, dtype=bool)
+        suspects[:7] = True
+        found = duplicate_floods(groups, labels, suspects)
+        assert found.flagged.nonzero()[0].tolist() == list(range(10))
+        assert found.details["guilty_groups"] == 1
+
     def test_honest_copies_are_not(self) -> None:
-        groups = np.array([0] * 10 + list(range(10, 400)))
+        groups, labels = np.array([0] * 10 + list(range(10, 400))), np.zeros(400, dtype=np.int64)
         suspects = np.zeros(400, dtype=bool)
         suspects[0] = suspects[50] = True
-        assert duplicate_floods(groups, suspects).rows == 0
+        assert duplicate_floods(groups, labels, suspects).rows == 0
+
+    def test_a_doubted_label_in_a_group_of_honest_copies_is_not(self) -> None:
+        """Another detector's business: the group has a witness of its own for the right label."""
+        groups, labels = np.array([0] * 10 + list(range(10, 400))), np.zeros(400, dtype=np.int64)
+        labels[:3] = 1
+        suspects = labels == 1
+        assert duplicate_floods(groups, labels, suspects).rows == 0
 
 
 def table(rows: int, *, first: int = 0, seed: int = 0) -> LabelledTable:
@@ -225,6 +286,20 @@ class TestBaseline:
         assert answer.new.p_value < 1e-9
         assert (answer.suggested[region] == 0).mean() > 0.9
         assert 0 < answer.detectable < 0.1
+
+    def test_an_id_and_a_label_alone_vouch_for_nothing(self) -> None:
+        """Whoever changes the features of a trusted row has changed what its label is about."""
+        trusted = table(400)
+        features = trusted.features.copy()
+        zeros, ones = (np.flatnonzero(trusted.labels == label)[:20] for label in (0, 1))
+        features[zeros], features[ones] = trusted.features[ones], trusted.features[zeros]
+        now = LabelledTable(trusted.row_ids, features, trusted.labels, trusted.classes, trusted.feature_names, ())
+        answer = against_baseline(now, trusted)
+        assert (~answer.known).sum() == 40
+        assert not answer.changed.flagged.any()
+        assert answer.new.flagged[[*zeros, *ones]].mean() > 0.9
+        assert answer.new.p_value is not None
+        assert answer.new.p_value < 1e-9
 
     def test_honest_new_rows_raise_no_alarm(self) -> None:
         answer = against_baseline(table(200, first=400, seed=1), table(400))

@@ -10,9 +10,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy.sparse import csr_array
 
 from airflow_mlsecops.core.errors import ConfigurationError, DataError, MissingExtraError
-from airflow_mlsecops.core.poisoning.engine import ParquetSource, find_issues, find_issues_in, quality_scores
+from airflow_mlsecops.core.poisoning.engine import (
+    ArrowSource,
+    ParquetSource,
+    find_issues,
+    find_issues_in,
+    quality_scores,
+)
 from airflow_mlsecops.core.poisoning.engine.kernels import compiled
 
 LABELS = np.array([0, 1, 0, 1])
@@ -38,6 +45,7 @@ def changed(row: int, values: list[float]) -> Any:
         ([1, 1, 1, 1], P, "all rows have the same label"),
         (LABELS, P.astype(int), "probabilities are int64"),
         (LABELS, P.astype(np.float16), "probabilities are float16"),
+        (LABELS, csr_array(P), r"a sparse matrix of shape \(4, 2\)"),
         (LABELS, P[:, 0], r"of shape \(4,\), expected float32 or float64"),
         (LABELS[:1], P[:1], "1 rows of 2 classes can't be judged"),
         (np.zeros(4, int), np.ones((4, 1)), "4 rows of 1 classes can't be judged"),
@@ -140,3 +148,26 @@ def test_parquet_that_is_none(tmp_path: Path) -> None:
         find_issues_in(source)
     with pytest.raises(DataError, match="not a whole Parquet file"):
         ParquetSource([tmp_path / "gone.parquet"], label_column="y", probability_columns=["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"y": ["a", "b", "a", "b"]}, "column 'y' is object, expected integers"),
+        ({"a": [0.9, None, 0.2, 0.3]}, "column 'a' has missing values"),
+        ({"b": [1, 0, 1, 0]}, "column 'b' is int64, expected floating point"),
+    ],
+)
+def test_arrow_columns_that_do_not_fit(columns: Any, message: str) -> None:
+    table = pa.table({"y": LABELS, "a": P[:, 0], "b": P[:, 1], **columns})
+    with pytest.raises(DataError, match=message):
+        find_issues_in(ArrowSource(table, label_column="y", probability_columns=["a", "b"]))
+
+
+def test_arrow_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the table has no column 'c'"):
+        ArrowSource(pa.table({"y": LABELS}), label_column="y", probability_columns=["c", "d"])
+    (tmp_path / "rows.arrow").write_bytes(b"ARROW1\0\0")
+    for name in ("rows.arrow", "gone.arrow"):
+        with pytest.raises(DataError, match=f"{name} is not a whole Arrow file"):
+            ArrowSource(tmp_path / name, label_column="y", probability_columns=["a", "b"])

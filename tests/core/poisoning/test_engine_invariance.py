@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_mlsecops.core.poisoning.engine import FILTERS, ArraySource, Chunk, ParquetSource, find_issues
+from airflow_mlsecops.core.errors import DataError
+from airflow_mlsecops.core.poisoning.engine import FILTERS, ArraySource, ArrowSource, Chunk, ParquetSource, find_issues
 from airflow_mlsecops.core.poisoning.engine import find_issues_in as run
 from airflow_mlsecops.core.poisoning.engine import sources as source_module
 from tests.support.confident import classifier, draw
@@ -34,6 +35,48 @@ def test_order_threads_and_engine_change_nothing(seed: int, shuffle: int, thread
     assert shuffled.digest == there.digest
     assert shuffled.flags.tolist() == there.flags[order].tolist()
     assert shuffled.plan.thresholds.tolist() == there.plan.thresholds.tolist()
+
+
+def _rounded(seed: int, kind: str) -> tuple[Any, Any]:
+    """Rows as they come out of arithmetic: a little below 0, above 1, off the sum, or no probabilities at all."""
+    labels, p = draw(seed)
+    rng = np.random.default_rng(seed)
+    some = rng.random(p.shape) < 0.2
+    if kind == "minus zero":
+        p[some & (p == 0)] = -0.0
+    elif kind == "below zero":
+        p[some & (p < 1e-3)] -= 5e-7
+    elif kind == "above one":
+        p[some] += rng.choice([1e-7, 5e-7, 2e-6])
+    elif kind == "off the sum":
+        p *= 1 + rng.uniform(-9e-5, 9e-5, (len(p), 1))
+    elif kind == "last bit":
+        p[:, 1] = p[:, 0] = p[:, :2].mean(axis=1)
+        p[::2, 1] = np.nextafter(p[::2, 1], 1)
+        p[1::2, 0] = np.nextafter(p[1::2, 0], 1)
+        return labels, p
+    elif kind == "none":
+        p[rng.integers(len(p)), rng.integers(p.shape[1])] = rng.choice([np.nan, np.inf, -np.inf, -1e-5, 1.1, -2.0])
+    return labels, p.astype(np.float32) if seed % 2 else p
+
+
+@pytest.mark.parametrize("kind", ["minus zero", "below zero", "above one", "off the sum", "last bit", "none"])
+def test_what_rounding_leaves_is_the_same_for_both_engines(kind: str) -> None:
+    """The compiled engine compares numbers by their bits, and sends such rows another way."""
+    told, refused = 0, 0
+    for seed in range(60):
+        labels, p = _rounded(seed, kind)
+        said = []
+        for engine in ("numba", "numpy"):
+            try:
+                found = find_issues(labels, p, filters=FILTERS, engine=cast("Any", engine))
+            except DataError as error:
+                said.append((str(error), b""))
+            else:
+                said.append((found.digest, found.flags.tobytes()))
+        assert said[0] == said[1], seed
+        told, refused = told + bool(said[0][1]), refused + (not said[0][1])
+    assert (refused == 60) if kind == "none" else told > 30
 
 
 def test_the_digest_knows_one_row_from_another() -> None:
@@ -69,7 +112,7 @@ def test_shards_change_nothing(engine: Any, size: int) -> None:
         )
 
 
-def test_memory_mapped_and_parquet_rows_are_read_a_chunk_at_a_time(
+def test_memory_mapped_arrow_and_parquet_rows_are_read_a_chunk_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(source_module, "CHUNK_CELLS", 2_000)
@@ -88,6 +131,17 @@ def test_memory_mapped_and_parquet_rows_are_read_a_chunk_at_a_time(
     assert run(source, filters=FILTERS, threads=4).digest == expected
     keyed = ParquetSource(paths[::-1], label_column="y", probability_columns=names, key_column="id")
     assert run(keyed, filters=FILTERS, threads=4).digest == expected
+    parts = [pq.read_table(path) for path in paths]
+    with pa.OSFile(str(tmp_path / "rows.arrow"), "wb") as file, pa.ipc.new_file(file, parts[0].schema) as writer:
+        for part in parts:
+            writer.write_table(part, max_chunksize=1_000)
+    named: dict[str, Any] = {"label_column": "y", "probability_columns": names}
+    for table in (tmp_path / "rows.arrow", pa.concat_tables(parts)):
+        arrow = ArrowSource(table, **named)
+        assert max(len(chunk.labels) for chunk in arrow.chunks()) <= 334
+        assert run(arrow, filters=FILTERS, threads=4).digest == expected
+        shuffled = ArrowSource(pa.concat_tables(parts[::-1]), key_column="id", **named)
+        assert run(shuffled, filters=FILTERS).digest == expected
 
 
 _DIGEST = """

@@ -16,6 +16,7 @@ from airflow_mlsecops.core.poisoning.engine import FILTERS, find_issues
 from airflow_mlsecops.core.poisoning.engine.duckdb import find_issues_duckdb
 from airflow_mlsecops.core.poisoning.engine.spark import find_issues_spark
 from tests.support.confident import classifier, draw
+from tests.support.footers import lying_footer
 from tests.support.spark import spark_session
 
 
@@ -55,6 +56,23 @@ def test_duckdb_reads_parquet_and_ids_that_are_text(tmp_path: Path) -> None:
     assert found.keys is not None
     assert found.keys[found.mask()].tolist() == [f"r{n:05d}" for n in expected]
     assert len(expected) > 100
+
+
+@pytest.mark.parametrize("probabilities", [(float("nan"), 0.5), (float("nan"), float("nan")), (7.5, -6.5)])
+def test_no_footer_of_a_parquet_file_vouches_for_probabilities(
+    tmp_path: Path, probabilities: tuple[float, float]
+) -> None:
+    """Statistics leave NaN out, and whoever wrote the file wrote them: here all say that everything is in order."""
+    p = np.linspace(0.01, 0.99, 2_000)
+    pairs = np.stack([p, 1 - p], axis=1)
+    pairs[5] = probabilities
+    lies = {value: 0.5 for value in probabilities if value == value and value != 0.5}
+    columns = {"row id": np.arange(2_000), "y": np.arange(2_000) % 2, "a": pairs[:, 0], "b": pairs[:, 1]}
+    path = lying_footer(tmp_path / "rows.parquet", lies, **columns)
+    with pytest.raises(DataError, match="1 of 2000 rows hold no probabilities"):
+        find_issues_duckdb(
+            f"read_parquet('{path}')", key_column="row id", label_column="y", probability_columns=["a", "b"]
+        )
 
 
 @pytest.fixture(scope="module")

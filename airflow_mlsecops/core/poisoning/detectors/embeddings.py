@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_mlsecops.core.poisoning.dense import dense
 from airflow_mlsecops.core.poisoning.detectors.detection import Detection
 
 if TYPE_CHECKING:
@@ -27,9 +28,13 @@ def spectral_signatures(embeddings: NDArray[np.float64], labels: NDArray[np.int6
     Tran, Li, Madry: "Spectral Signatures in Backdoor Attacks", NeurIPS 2018: the score is the squared projection of the
     centred embedding on the top right singular vector. Flagged are scores more than ``_FAR`` robust deviations above
     the class's median, instead of a share that somebody has to guess.
+
+    Raises:
+        DataError: if embeddings are no array of finite numbers with a line for each label.
     """
     import numpy as np
 
+    embeddings = dense(embeddings, "embeddings", rows=len(labels))
     flagged = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
@@ -49,6 +54,9 @@ def activation_clustering(embeddings: NDArray[np.float64], labels: NDArray[np.in
 
     Chen et al.: "Detecting Backdoor Attacks on Deep Neural Networks by Activation Clustering", SafeAI 2019; principal
     components stand in for its independent ones.
+
+    Raises:
+        DataError: if embeddings are no array of finite numbers with a line for each label.
     """
     import numpy as np
     from sklearn.cluster import KMeans
@@ -56,6 +64,7 @@ def activation_clustering(embeddings: NDArray[np.float64], labels: NDArray[np.in
     from sklearn.metrics import silhouette_score
     from threadpoolctl import threadpool_limits
 
+    embeddings = dense(embeddings, "embeddings", rows=len(labels))
     flagged = np.zeros(len(labels), dtype=bool)
     split = []
     for label in np.unique(labels):

@@ -21,12 +21,16 @@ NAME = "source"
 SHOWN = 200
 
 
-def source_concentration(sources: Sequence[str], suspects: NDArray[np.bool_]) -> Detection:
+def source_concentration(
+    sources: Sequence[str], suspects: NDArray[np.bool_], by_source: NDArray[np.bool_] | None = None
+) -> Detection:
     """Accuse the suspects of every source that stands out; one after the other, so that a great one hides no other.
 
     Args:
         sources: (rows,) the source of each row.
-        suspects: (rows,) the rows whose label is doubted.
+        suspects: (rows,) the rows whose label is doubted, whatever their source: the test counts these.
+        by_source: (rows,) the rows whose label is doubted by a noise model of each source, of which those of an accused
+            source are flagged; by default ``suspects``.
     """
     import numpy as np
 
@@ -47,7 +51,7 @@ def source_concentration(sources: Sequence[str], suspects: NDArray[np.bool_]) ->
         if values[worst] >= ALPHA:
             break
         accused.append(left[worst])
-    flagged = suspects & np.isin(which, accused)
+    flagged = (suspects if by_source is None else by_source) & np.isin(which, accused)
     order = sorted(range(len(names)), key=lambda index: (corrected[index], -doubted[index], index))
     told = [
         {

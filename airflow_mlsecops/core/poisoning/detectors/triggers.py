@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_mlsecops.core.poisoning.dense import dense
 from airflow_mlsecops.core.poisoning.detectors.detection import Detection
 from airflow_mlsecops.core.poisoning.statistics import binomial_tail
 
@@ -40,9 +41,13 @@ def trigger_enrichment(
         trusted: (trusted rows, columns).
         names: of the columns.
         classes: names of the classes.
+
+    Raises:
+        DataError: if either are no array of finite numbers.
     """
     import numpy as np
 
+    features, trusted = dense(features, "features", rows=len(labels)), dense(trusted, "trusted features")
     rows, atoms, tested, least_p = len(labels), [], 0, 1.0
     hits = np.zeros((rows, len(classes)), dtype=np.int64)
     sizes = np.bincount(labels, minlength=len(classes))

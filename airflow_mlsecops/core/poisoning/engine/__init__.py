@@ -9,12 +9,13 @@ are cut into chunks or on the engine. ``docs/adr/`` tells how sums are made exac
 from airflow_mlsecops.core.poisoning.engine.filters import DEFAULT_FILTER, FILTERS, Issues
 from airflow_mlsecops.core.poisoning.engine.run import find_issues, find_issues_in
 from airflow_mlsecops.core.poisoning.engine.scores import quality_scores
-from airflow_mlsecops.core.poisoning.engine.sources import ArraySource, Chunk, ParquetSource, Source
+from airflow_mlsecops.core.poisoning.engine.sources import ArraySource, ArrowSource, Chunk, ParquetSource, Source
 
 __all__ = [
     "DEFAULT_FILTER",
     "FILTERS",
     "ArraySource",
+    "ArrowSource",
     "Chunk",
     "Issues",
     "ParquetSource",

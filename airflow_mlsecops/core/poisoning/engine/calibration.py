@@ -36,8 +36,8 @@ class Plan:
         prune: (K * K + 2,) how many rows are taken of each group, the ones with the greatest value first.
             Group ``s * K + j``, j != s: rows labelled s, by p(j) - p(s). Group ``s * K + s``: rows labelled s, by
             -p(s). The last two: all rows, by minus self-confidence and by minus normalized margin.
-        above: (K, K) rows by given label and by each class more probable by 2e-6, where that was counted: all of
-            them are moved, and no row that isn't moved has such a margin. It tells where a search may begin.
+        above: (levels, K, K) moved rows by given label and by other class, by how much more probable that is, as the
+            compiled engine counts them: they tell where a search may begin.
     """
 
     counts: NDArray[np.int64]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.core.errors import MissingExtraError
+from airflow_mlsecops.core.footers import distrust_footers
 from airflow_mlsecops.core.poisoning.engine.filters import DEFAULT_FILTER, Issues
 from airflow_mlsecops.core.poisoning.engine.sql import Columns, Dialect, find_issues_sql
 
@@ -30,7 +31,7 @@ def find_issues_duckdb(
         label_column: whole numbers 0 … classes - 1.
         probability_columns: one for each class, in the order of the labels.
         filters: some of :data:`~airflow_mlsecops.core.poisoning.engine.filters.FILTERS`.
-        connection: of DuckDB; by default a new one in memory.
+        connection: of DuckDB, as it is set; by default a new one in memory, which believes no footer's statistics.
 
     Raises:
         DataError: if a label, a probability or an id can't be used.
@@ -43,6 +44,8 @@ def find_issues_duckdb(
             f"duckdb can't be imported: {error}", "install airflow-mlsecops[duckdb], or use find_issues on arrays"
         ) from error
     opened = duckdb.connect() if connection is None else connection
+    if connection is None:
+        distrust_footers(opened)
 
     def run(statement: str) -> dict[str, NDArray[Any]]:
         found: dict[str, NDArray[Any]] = opened.execute(statement).fetchnumpy()

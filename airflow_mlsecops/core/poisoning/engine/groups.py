@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_mlsecops.core.poisoning.engine.kernels import compiled, places
+from airflow_mlsecops.core.poisoning.engine.kernels import LARGE, LEVELS, MARGIN, STEPS, compiled, places
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,8 +15,21 @@ if TYPE_CHECKING:
     from airflow_mlsecops.core.poisoning.engine.sources import Chunk
 
 
-MARGIN = 2e-6
-"""Twice the tolerance: what is counted as ``above``."""
+@dataclass(frozen=True)
+class Taken:
+    """What is kept of all groups.
+
+    Attributes:
+        values: (kept,).
+        rows: (kept,) positions.
+        keys: (kept,).
+        groups: (kept,) ascending.
+    """
+
+    values: NDArray[Any]
+    rows: NDArray[np.int64]
+    keys: NDArray[np.int64]
+    groups: NDArray[np.int64]
 
 
 class Groups(Protocol):
@@ -25,8 +39,8 @@ class Groups(Protocol):
         """Look at a chunk whose first row has the position ``first``."""
         ...
 
-    def taken(self) -> list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
-        """Values, positions and keys of what is kept of each group, in no particular order."""
+    def taken(self) -> Taken:
+        """What is kept, in no particular order within a group; asked once, at the end."""
         ...
 
 
@@ -40,12 +54,7 @@ class CompiledGroups:
         self._limits = plan.prune
         self._starts = places(plan.prune, plan.counts)
         self._fill = np.zeros(len(plan.prune), dtype=np.int64)
-        self._cut_value = np.where(plan.prune > 0, -np.inf, np.inf)
-        self._cut_key = np.full(len(plan.prune), np.iinfo(np.int64).max)
-        if plan.above is not None:  # enough rows lie above this margin, so none below it is taken
-            enough = (plan.prune > 0)[:-2] & (plan.above.ravel() >= plan.prune[:-2])
-            enough[:: len(plan.counts) + 1] = False
-            self._cut_value[:-2][enough], self._cut_key[:-2][enough] = MARGIN, -1
+        self._cut_value, self._cut_key = _first_cuts(plan)
         self._screen = self._cut_value[:-2].reshape(len(plan.counts), -1).copy()
         np.fill_diagonal(self._screen, np.inf)
         room = int(self._starts[-1])
@@ -72,17 +81,33 @@ class CompiledGroups:
             self._ids,
         )
 
-    def taken(self) -> list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+    def taken(self) -> Taken:
         """See :class:`Groups`."""
-        select, kept = compiled()["select"], []
-        for start, fill, limit in zip(
-            self._starts[:-1].tolist(), self._fill.tolist(), self._limits.tolist(), strict=True
-        ):
-            if fill > limit:
-                select(self._values, self._rows, self._ids, start, start + fill, limit)
-            part = slice(start, start + min(fill, limit))
-            kept.append((self._values[part], self._rows[part], self._ids[part]))
-        return kept
+        import numpy as np
+
+        end = compiled()["cut"](self._values, self._rows, self._ids, self._limits, self._starts, self._fill)
+        groups = np.repeat(np.arange(len(self._fill)), self._fill)
+        return Taken(self._values[:end], self._rows[:end], self._ids[:end], groups)
+
+
+def _first_cuts(plan: Plan) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """(groups,) values and keys of which it is known, before any row is looked at, that none behind them is kept."""
+    import numpy as np
+
+    any_key = np.iinfo(np.int64).max
+    values, keys = np.where(plan.prune > 0, -np.inf, np.inf), np.full(len(plan.prune), any_key)
+    if plan.above is None:
+        return values, keys
+    wanted = plan.prune[:-2].copy()
+    wanted[:: len(plan.counts) + 1] = 0
+    more, much_more, *by_step = plan.above.reshape(LEVELS, -1)
+    reached = np.cumsum(by_step[::-1], axis=0)[::-1]
+    known = [(MARGIN, -1, more), (LARGE, -1, much_more)]  # greater ones were counted, no equal ones
+    known += [(step / STEPS, any_key, reached[step]) for step in range(1, STEPS)]
+    for margin, key, rows in known:  # ascending: the greatest margin that enough rows have counts
+        enough = np.flatnonzero((wanted > 0) & (rows >= wanted))
+        values[enough], keys[enough] = margin, key
+    return values, keys
 
 
 class ArrayGroups:
@@ -127,9 +152,13 @@ class ArrayGroups:
         order = np.lexsort((joined[2], -joined[0]))[:limit]
         self._kept[group] = (joined[0][order], joined[1][order], joined[2][order])
 
-    def taken(self) -> list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+    def taken(self) -> Taken:
         """See :class:`Groups`."""
-        return self._kept
+        import numpy as np
+
+        values, rows, keys = (np.concatenate([kept[column] for kept in self._kept]) for column in range(3))
+        groups = np.repeat(np.arange(len(self._kept)), [len(kept[0]) for kept in self._kept])
+        return Taken(values, rows, keys, groups)
 
 
 def confidence_and_margin(chunk: Chunk) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -143,15 +172,17 @@ def confidence_and_margin(chunk: Chunk) -> tuple[NDArray[np.float64], NDArray[np
     return given, (given - others.max(axis=1) + 1.0) / 2.0
 
 
-def merged(collectors: list[Groups], plan: Plan) -> list[NDArray[np.int64]]:
-    """Positions of the rows that each group prunes, over all collectors."""
+def merged(parts: list[Taken], plan: Plan) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions of the rows that each group prunes, over all collectors, and their groups."""
     import numpy as np
 
-    parts = [collector.taken() for collector in collectors]
     if len(parts) == 1:
-        return [rows for _, rows, _ in parts[0]]
-    chosen = []
-    for group, limit in enumerate(plan.prune):
-        values, rows, keys = (np.concatenate([part[group][column] for part in parts]) for column in range(3))
-        chosen.append(rows[np.lexsort((keys, -values))[:limit]])
-    return chosen
+        return parts[0].rows, parts[0].groups
+    values, rows, keys, groups = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "rows", "keys", "groups")
+    )
+    order = np.lexsort((keys, -values, groups))
+    rows, groups = rows[order], groups[order]
+    rank = np.arange(len(groups)) - np.searchsorted(groups, groups)
+    kept = rank < plan.prune[groups]
+    return rows[kept], groups[kept]

@@ -18,6 +18,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# Numbers that compiled code reads stand in this file: it is the one by whose changes the cache knows that it is old.
+MARGIN = 2e-6
+"""Twice the tolerance: a row whose label isn't moved has no class that is more probable by more."""
+
+LARGE = 0.04
+"""A margin that few classes have over the given one."""
+
+STEPS = 8
+"""Into how many equal steps margins between 0 and 1 are counted."""
+
+LEVELS = 2 + STEPS
+"""In how many ways rows are counted as ``above``."""
+
+
 def gather(probabilities: Any, labels: Any, high: Any, low: Any, counts: Any) -> None:
     """Count labels, and sum ``floor(p(label) * 2**53)`` exactly, in two halves that can't overflow."""
     for row in range(len(labels)):
@@ -63,22 +77,22 @@ def select(values: Any, rows: Any, ids: Any, begin: int, end: int, keep: int) ->
             break
 
 
-def total(probabilities: Any) -> float:
-    """The sum of a row, in any order: it is only held against a tolerance."""
+def scan(probabilities: Any, bits: Any) -> tuple[float, int]:
+    """The sum of a row, in any order, for it is only held against a tolerance; and the greatest of its bits."""
     added = 0.0
+    best = bits[0]
     for k in range(len(probabilities)):
         added += probabilities[k]
-    return added
+        best = max(best, bits[k])
+    return added, best
 
 
 def sweep(  # noqa: C901 - one loop over memory; a call per row would cost more than the row
     probabilities: Any,
     bits: Any,
     labels: Any,
-    thresholds: Any,
-    largest: int,
-    cell: Any,
-    cell_bits: Any,
+    limits: Any,
+    least: float,
     confident: Any,
     above: Any,
     flags: Any,
@@ -88,63 +102,74 @@ def sweep(  # noqa: C901 - one loop over memory; a call per row would cost more 
 
     Args:
         probabilities: (rows, classes).
+        bits: the same memory as unsigned integers, which are compared several at a time. Numbers from 0 on are ordered
+            as their bits are; what is negative or isn't a number is greater than all of them.
         labels: (rows,).
-        bits: the same memory as integers. Numbers from 0 on are ordered as their bits are, and integers are compared
-            several at a time; what isn't a number is a large one, what is negative is a negative one.
-        thresholds: (classes,) bits of the least number that reaches the threshold of the class.
-        largest: bits of the greatest number that passes for a probability.
-        cell: (1,) one number.
-        cell_bits: the same memory as an integer.
+        limits: (classes + 1,) bits of the least number that reaches the threshold of each class; the last are those
+            of the greatest number that passes for a probability.
+        least: the least of the thresholds.
         confident: (classes, classes) counts confident rows by label and guess.
-        above: (classes, classes) counts moved rows by label and by each class that is more probable by 2e-6.
+        above: (LEVELS, classes, classes) counts moved rows by label: by each class that is more probable by more
+            than ``MARGIN``, and than ``LARGE``; then by the most probable class, for each step of how much more it is.
         flags: (rows,) uint8, zeros.
-        nearness: (rows,) uint8: ``(greatest other - given + 1) * 127`` rounded up or more; the last sweep passes
-            far rows by.
+        nearness: (rows,) uint8: ``(greatest other - given + 1) * 127`` rounded up or more, at most 127 where the
+            given class is the most probable; the last sweep passes far rows by.
 
     Returns:
         how many rows are no probabilities, and how many confident rows are off the diagonal and moved.
     """
     classes = probabilities.shape[1]
+    largest = limits[classes]
+    lowest = limits[:classes].min()
     bad = 0
     errors = 0
     for row in range(len(labels)):
         label = labels[row]
-        given = bits[row, label]
-        other = bits[row, 0] * 0
-        least = given
-        reached = 0
-        for k in range(classes):
-            other = max(other, bits[row, k] if k != label else 0)
-            least = min(least, bits[row, k])
-            reached += bits[row, k] >= thresholds[k]
-        best = max(given, other)
-        fine = abs(total(probabilities[row]) - 1.0) <= 1e-4 and best <= largest
-        if fine and least < 0:
+        added, best = scan(probabilities[row], bits[row])
+        fine = abs(added - 1.0) <= 1e-4
+        p = probabilities[row, label] * 1.0
+        others = added - p + 1e-9  # no other class has more, if none is negative
+        if fine and best > largest:
+            best = largest ^ largest  # nothing, and of the type of bits: a signed 0 would make all of it floating point
+            others = 1.000001
             for k in range(classes):
-                fine = fine and probabilities[row, k] >= -1e-6
+                fine = fine and -1e-6 <= probabilities[row, k] <= 1.000001
+                best = max(best, bits[row, k] if bits[row, k] <= largest else best)
         if not fine:
             bad += 1
             continue
-        cell_bits[0] = other
-        p = probabilities[row, label]
-        nearness[row] = int((cell[0] - p + 1.0) * 127.0) + 1
-        if given == best and (reached == 0 or (reached == 1 and given >= thresholds[label])):
-            confident[label, label] += reached  # most rows: nothing to search for
-            continue
+        given = bits[row, label]
+        if given == best:
+            nearness[row] = min(int((others - p + 1.0) * 127.0) + 1, 127)
+            if best < lowest:
+                continue
+            if others < least:  # most rows: nothing to search for
+                confident[label, label] += given >= limits[label]
+                continue
         top = 0
         while bits[row, top] != best:
             top += 1
+        margin = probabilities[row, top] - p
         near = p + 1e-6
         moved = top != label and (probabilities[row, top] > near or (probabilities[row, top] == near and top < label))
+        if given != best:
+            nearness[row] = int((margin + 1.0) * 127.0) + 1
         if moved:
             flags[row] = 128 | 16
+            above[2 + min(int(margin * STEPS), STEPS - 1), label, top] += 1
             for k in range(classes):
-                above[label, k] += probabilities[row, k] - p > 2e-6
+                above[0, label, k] += probabilities[row, k] - p > MARGIN
+                above[1, label, k] += probabilities[row, k] - p > LARGE
+        if best < lowest:
+            continue
+        reached = 0
+        for k in range(classes):
+            reached += (bits[row, k] >= limits[k]) & (bits[row, k] <= largest)
         if reached > 0:
             guess = top
             if reached == 1:
                 guess = 0
-                while bits[row, guess] < thresholds[guess]:
+                while bits[row, guess] < limits[guess] or bits[row, guess] > largest:
                     guess += 1
             confident[label, guess] += 1
             if moved and guess != label:
@@ -153,7 +178,7 @@ def sweep(  # noqa: C901 - one loop over memory; a call per row would cost more 
     return bad, errors
 
 
-def gate(screen: Any, cut_value: Any, label: int) -> float:
+def gate(screen: Any, cut_value: Any, label: int) -> int:
     """The least ``nearness`` with which a row of this label can be a candidate of any group.
 
     With d = greatest other - given: no p(k) - given is above d, -given isn't, and minus the normalized margin is
@@ -162,7 +187,7 @@ def gate(screen: Any, cut_value: Any, label: int) -> float:
     classes = screen.shape[0]
     least = min(screen[label].min(), cut_value[label * classes + label])
     least = min(least, cut_value[classes * classes], 2.0 * cut_value[classes * classes + 1] + 1.0)
-    return float((least + 1.0) * 127.0 - 0.01)
+    return int((min(max(least, -1.0), 1.1) + 1.0) * 127.0 - 1e-4) + 1  # by 1e-4 single precision may differ
 
 
 def collect(  # noqa: C901 - as above
@@ -203,7 +228,7 @@ def collect(  # noqa: C901 - as above
     classes = probabilities.shape[1]
     groups = classes * classes
     last_two = limits[groups] > 0 or limits[groups + 1] > 0
-    gates = screen[:, 0].copy()
+    gates = fill[:classes].copy()  # room for a whole number of each class
     for k in range(classes):
         gates[k] = gate(screen, cut_value, k)
     for row in range(len(labels)):
@@ -214,9 +239,12 @@ def collect(  # noqa: C901 - as above
         given = probabilities[row, label] * 1.0
         key = keys[row] if len(keys) else first + row
         hits = 0
+        which = 0  # the class, where there is one
         for k in range(classes):
-            hits += probabilities[row, k] - given >= screen[label, k]
-        slot = 0 if hits > 0 else classes
+            hit = probabilities[row, k] - given >= screen[label, k]
+            hits += hit
+            which += k if hit else 0
+        slot = classes if hits == 0 else which if hits == 1 else 0
         other = -1.0
         if last_two:
             for k in range(classes):
@@ -263,6 +291,34 @@ def collect(  # noqa: C901 - as above
             fill[group] += 1
 
 
+def cut(values: Any, rows: Any, ids: Any, limits: Any, starts: Any, fill: Any) -> int:
+    """Cut each buffer to what its group keeps, and bring all of them together at the front.
+
+    Args:
+        values: the candidates' values.
+        rows: their positions.
+        ids: their keys.
+        limits: (groups,) how many each group keeps.
+        starts: (groups + 1,) where its buffer begins.
+        fill: (groups,) how many candidates it holds; afterwards how many it keeps.
+
+    Returns:
+        how many are kept in all.
+    """
+    end = 0
+    for group in range(len(limits)):
+        begin = starts[group]
+        if fill[group] > limits[group]:
+            select(values, rows, ids, begin, begin + fill[group], limits[group])
+            fill[group] = limits[group]
+        for k in range(fill[group]):
+            values[end + k] = values[begin + k]
+            rows[end + k] = rows[begin + k]
+            ids[end + k] = ids[begin + k]
+        end += fill[group]
+    return end
+
+
 @cache
 def compiled() -> dict[str, Callable[..., Any]]:
     """The sweeps, compiled; the first call of each with a new type of array compiles it.
@@ -277,9 +333,9 @@ def compiled() -> dict[str, Callable[..., Any]]:
             f"numba can't be imported: {error}", "install airflow-mlsecops[numba], or choose the engine 'numpy'"
         ) from error
     made = {}
-    for name in ("select", "total", "gate", "gather", "sweep", "collect"):
+    for name in ("select", "scan", "gate", "gather", "sweep", "collect", "cut"):
         function = getattr(globals()[name], "py_func", globals()[name])
-        options = {"nogil": True, "fastmath": {"reassoc"} if name == "total" else False}
+        options = {"nogil": True, "fastmath": {"reassoc"} if name == "scan" else False}
         try:
             made[name] = numba.njit(cache=True, **options)(function)
         except RuntimeError:  # no folder can hold the compiled code
@@ -310,19 +366,17 @@ def compiled_sweep(
     """:func:`sweep`, with numbers and limits also as their bits."""
     import numpy as np
 
-    kind, whole = probabilities.dtype, np.dtype(f"i{probabilities.dtype.itemsize}")
-    limits = thresholds.astype(kind)
-    limits = np.where(limits < thresholds, np.nextafter(limits, kind.type(np.inf)), limits)  # none below reaches it
-    largest = np.array([1.000001], dtype=kind)
-    matrix, cell = np.ascontiguousarray(probabilities), np.zeros(1, dtype=kind)
+    kind, whole = probabilities.dtype, np.dtype(f"u{probabilities.dtype.itemsize}")
+    limits = np.append(thresholds, 1.000001).astype(kind)
+    short = limits[:-1] < thresholds
+    limits[:-1][short] = np.nextafter(limits[:-1][short], kind.type(np.inf))  # none below reaches it
+    matrix = np.ascontiguousarray(probabilities)
     found: tuple[int, int] = compiled()["sweep"](
         matrix,
         matrix.view(whole),
         labels,
         limits.view(whole),
-        int(largest.view(whole)[0]),
-        cell,
-        cell.view(whole),
+        float(thresholds.min()),
         confident,
         above,
         flags,

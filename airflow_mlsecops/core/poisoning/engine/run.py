@@ -19,7 +19,7 @@ from airflow_mlsecops.core.poisoning.engine import array_passes
 from airflow_mlsecops.core.poisoning.engine.calibration import TOLERANCE, Plan, plan_of, thresholds_of
 from airflow_mlsecops.core.poisoning.engine.filters import BIT, DEFAULT_FILTER, MOVED, Issues, checked_filters
 from airflow_mlsecops.core.poisoning.engine.groups import ArrayGroups, CompiledGroups, Groups, merged
-from airflow_mlsecops.core.poisoning.engine.kernels import compiled, compiled_sweep
+from airflow_mlsecops.core.poisoning.engine.kernels import LEVELS, compiled, compiled_sweep
 from airflow_mlsecops.core.poisoning.engine.sources import ArraySource, Source, checked_keys
 
 if TYPE_CHECKING:
@@ -128,13 +128,15 @@ def _counted(
 ) -> Plan:
     import numpy as np
 
+    classes = source.classes
     sweep: Callable[..., tuple[int, int]] = compiled_sweep if engine == "numba" else array_passes.sweep
 
     def work(begin: int, end: int) -> Any:
-        counted, bad, errors, first = np.zeros((2, source.classes, source.classes), dtype=np.int64), 0, 0, begin
+        counted, bad, errors, first = np.zeros((1 + LEVELS, classes, classes), dtype=np.int64), 0, 0, begin
+        confident, above = counted[0], counted[1:]
         for chunk in source.chunks(begin, end):
             flags, nearness = (array[first : first + len(chunk.labels)] for array in of_rows)
-            found = sweep(chunk.probabilities, chunk.labels, thresholds - TOLERANCE, *counted, flags, nearness)
+            found = sweep(chunk.probabilities, chunk.labels, thresholds - TOLERANCE, confident, above, flags, nearness)
             bad, errors, first = bad + found[0], errors + found[1], first + len(chunk.labels)
         return counted, bad, errors
 
@@ -145,8 +147,8 @@ def _counted(
             f"{bad} of {source.rows} rows hold no probabilities: not a number, outside 0 … 1, or not summing to one",
             "predict_proba must return one probability per class",
         )
-    confident, above = sum(part[0] for part in parts)
-    return plan_of(counts, thresholds, confident, sum(part[2] for part in parts), filters, above)
+    counted = sum(part[0] for part in parts)
+    return plan_of(counts, thresholds, counted[0], sum(part[2] for part in parts), filters, counted[1:])
 
 
 def _pruned(
@@ -165,17 +167,26 @@ def _pruned(
             begin += len(chunk.labels)
         return groups
 
-    mark(flags, merged(_each(spans, work), plan), len(plan.counts))
+    mark(flags, *merged([groups.taken() for groups in _each(spans, work)], plan), len(plan.counts))
 
 
-def mark(flags: NDArray[np.uint8], chosen: list[NDArray[np.int64]], classes: int) -> None:
-    """Set the bits of the four filters that prune, from the positions that each group chose."""
-    for group, rows in enumerate(chosen):
-        if group >= classes * classes:
-            name = "low_self_confidence" if group == classes * classes else "low_normalized_margin"
-        else:
-            name = "prune_by_class" if group // classes == group % classes else DEFAULT_FILTER
-        flags[rows] |= BIT[name]
+def mark(flags: NDArray[np.uint8], rows: NDArray[Any], groups: NDArray[Any], classes: int) -> None:
+    """Set the bits of the four filters that prune.
+
+    Args:
+        flags: (rows,) of all rows.
+        rows: (chosen,) positions of rows that groups chose; no group chose one twice.
+        groups: (chosen,) which.
+        classes: how many there are.
+    """
+    import numpy as np
+
+    of_group = np.full(classes * classes + 2, BIT[DEFAULT_FILTER], dtype=np.uint8)
+    of_group[: classes * classes : classes + 1] = BIT["prune_by_class"]
+    of_group[-2:] = BIT["low_self_confidence"], BIT["low_normalized_margin"]
+    bits = of_group[groups]
+    for bit in np.unique(bits):  # a row may be chosen by several filters, and then once for each
+        flags[rows[bits == bit]] |= bit
 
 
 def finish(flags: NDArray[np.uint8], filters: tuple[str, ...]) -> None:
@@ -191,7 +202,8 @@ def finish(flags: NDArray[np.uint8], filters: tuple[str, ...]) -> None:
         table[value] = (new | both) & asked
     step = 1 << 20
     for begin in range(0, len(flags), step):
-        flags[begin : begin + step] = table[flags[begin : begin + step]]
+        part = flags[begin : begin + step]
+        part[:] = np.frombuffer(part.tobytes().translate(table.tobytes()), dtype=np.uint8)
 
 
 def _keys(source: Source) -> NDArray[np.int64] | None:

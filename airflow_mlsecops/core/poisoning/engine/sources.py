@@ -1,4 +1,4 @@
-"""Where the rows come from: arrays (also memory-mapped ones) or Parquet files, a chunk at a time, many times."""
+"""Where the rows come from: arrays (also memory-mapped), Arrow or Parquet, a chunk at a time, many times."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_mlsecops.core.errors import DataError
+from airflow_mlsecops.core.poisoning.dense import refuse_sparse
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,6 +60,7 @@ class ArraySource:
     def __init__(self, labels: Any, probabilities: Any, keys: Any = None) -> None:
         import numpy as np
 
+        refuse_sparse(probabilities, "probabilities")
         matrix = probabilities if isinstance(probabilities, np.ndarray) else np.asarray(probabilities)
         if matrix.ndim != 2 or matrix.dtype.kind != "f" or matrix.dtype.itemsize not in (4, 8):
             raise DataError(
@@ -77,6 +79,72 @@ class ArraySource:
         part = slice(begin, self.rows if end is None else end)
         keys = None if self._keys is None else self._keys[part]
         yield Chunk(self._probabilities[part], self._labels[part], keys)
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Which columns of a table are which, and chunks of its batches."""
+
+    label: str
+    probabilities: tuple[str, ...]
+    key: str | None
+
+    def names(self) -> list[str]:
+        return [self.label, *self.probabilities, *([self.key] if self.key else [])]
+
+    def need(self, present: Sequence[str], where: str) -> None:
+        missing = [name for name in self.names() if name not in present]
+        if missing:
+            raise DataError(f"{where} has no column {missing[0]!r}", "check the names of the columns")
+
+    def chunk(self, batch: Any) -> Chunk:
+        import numpy as np
+
+        matrix = np.empty((batch.num_rows, len(self.probabilities)), dtype=np.float64)
+        for number, name in enumerate(self.probabilities):
+            matrix[:, number] = _numbers(batch, name, "f")
+        labels = _checked_labels(_numbers(batch, self.label, "iu"), batch.num_rows, len(self.probabilities))
+        keys = None if self.key is None else _numbers(batch, self.key, "iu").astype(np.int64)
+        return Chunk(matrix, labels, keys)
+
+
+class ArrowSource:
+    """An Arrow table in memory, or an Arrow IPC file (Feather 2), which is memory-mapped.
+
+    Args:
+        table: a ``pyarrow.Table``, or the path of a file.
+        label_column: integers 0 … classes - 1, none missing.
+        probability_columns: one for each class, in the order of the labels.
+        key_column: integers that are unique; by default rows are named by their position.
+
+    Raises:
+        DataError: if the file can't be read or a column is missing or isn't numbers.
+    """
+
+    def __init__(
+        self, table: Any, *, label_column: str, probability_columns: Sequence[str], key_column: str | None = None
+    ) -> None:
+        self._columns = _Columns(label_column, tuple(probability_columns), key_column)
+        self._table = _mapped(table) if isinstance(table, (str, Path)) else table
+        self._columns.need(self._table.column_names, "the table")
+        self._table = self._table.select(self._columns.names())
+        self.rows, self.classes, self.keyed = self._table.num_rows, len(probability_columns), key_column is not None
+
+    def chunks(self, begin: int = 0, end: int | None = None) -> Iterator[Chunk]:
+        """Rows from ``begin`` up to ``end``."""
+        stop, size = self.rows if end is None else end, max(CHUNK_CELLS // max(self.classes, 1), 1)
+        for first in range(begin, stop, size):
+            yield self._columns.chunk(self._table.slice(first, min(size, stop - first)))
+
+
+def _mapped(path: str | Path) -> Any:
+    import pyarrow as pa
+
+    try:
+        with pa.memory_map(str(path)) as file:
+            return pa.ipc.open_file(file).read_all()
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{Path(path).name} is not a whole Arrow file", "write it again") from error
 
 
 class ParquetSource:
@@ -101,13 +169,9 @@ class ParquetSource:
         key_column: str | None = None,
     ) -> None:
         self._paths = list(paths)
-        self._label, self._columns, self._key = label_column, list(probability_columns), key_column
-        self.classes, self.keyed = len(self._columns), key_column is not None
-        self._rows_of = [self._count(path) for path in self._paths]
-        self.rows = sum(self._rows_of)
-
-    def _wanted(self) -> list[str]:
-        return [self._label, *self._columns, *([self._key] if self._key else [])]
+        self._columns = _Columns(label_column, tuple(probability_columns), key_column)
+        self.classes, self.keyed = len(probability_columns), key_column is not None
+        self.rows = sum(self._count(path) for path in self._paths)
 
     def _count(self, path: Path) -> int:
         import pyarrow as pa
@@ -115,12 +179,10 @@ class ParquetSource:
 
         try:
             with pq.ParquetFile(path) as file:
-                missing = [name for name in self._wanted() if name not in file.schema_arrow.names]
-                rows = int(file.metadata.num_rows)
+                present, rows = file.schema_arrow.names, int(file.metadata.num_rows)
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{path.name} is not a whole Parquet file", "write it again") from error
-        if missing:
-            raise DataError(f"{path.name} has no column {missing[0]!r}", "check the names of the columns")
+        self._columns.need(present, path.name)
         return rows
 
     def chunks(self, begin: int = 0, end: int | None = None) -> Iterator[Chunk]:
@@ -139,32 +201,23 @@ class ParquetSource:
                             first += file.metadata.row_group(group).num_rows
                         else:
                             groups.append(group)
-                    for batch in file.iter_batches(batch_size=size, row_groups=groups, columns=self._wanted()):
+                    for batch in file.iter_batches(batch_size=size, row_groups=groups, columns=self._columns.names()):
                         low, high = max(begin - first, 0), min(stop - first, batch.num_rows)
                         first += batch.num_rows
                         if low < high:
-                            yield self._chunk(batch.slice(low, high - low))
+                            yield self._columns.chunk(batch.slice(low, high - low))
                         if first >= stop:
                             return
             except (pa.ArrowException, OSError) as error:
                 raise DataError(f"{path.name} is not a whole Parquet file", "write it again") from error
-
-    def _chunk(self, batch: Any) -> Chunk:
-        import numpy as np
-
-        matrix = np.empty((batch.num_rows, self.classes), dtype=np.float64)
-        for number, name in enumerate(self._columns):
-            matrix[:, number] = _numbers(batch, name, "f")
-        labels = _checked_labels(_numbers(batch, self._label, "iu"), batch.num_rows, self.classes)
-        keys = None if self._key is None else _numbers(batch, self._key, "iu").astype(np.int64)
-        return Chunk(matrix, labels, keys)
 
 
 def _numbers(batch: Any, name: str, kinds: str) -> NDArray[Any]:
     column = batch.column(name)
     if column.null_count:
         raise DataError(f"column {name!r} has missing values", "drop those rows or fill them in")
-    values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    flat = column.combine_chunks() if hasattr(column, "combine_chunks") else column
+    values: NDArray[Any] = flat.to_numpy(zero_copy_only=False)
     if values.dtype.kind not in kinds:
         expected = "floating point" if kinds == "f" else "integers"
         raise DataError(f"column {name!r} is {values.dtype}, expected {expected}", "encode it first")

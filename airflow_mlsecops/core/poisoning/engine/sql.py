@@ -15,12 +15,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.core.errors import DataError
 from airflow_mlsecops.core.poisoning.engine.calibration import TOLERANCE, Plan, plan_of, thresholds_of
 from airflow_mlsecops.core.poisoning.engine.filters import Issues, checked_filters
+from airflow_mlsecops.core.poisoning.engine.kernels import MARGIN
 from airflow_mlsecops.core.poisoning.engine.run import finish, mark
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _STEPS = 1024
-_MARGIN = 2e-6
 _NEVER = 2**30
 
 
@@ -133,10 +132,7 @@ def _flagged(statements: _Statements, plan: Plan, wanted: tuple[str, ...]) -> Is
     flags = np.zeros(len(keys), dtype=np.uint8)
     flags[place[: len(moved["id"])]] = np.where(moved["off_diagonal"] > 0, 128 | 16 | 8, 128 | 16)
     if chosen is not None:
-        rows, groups = place[len(moved["id"]) :], chosen["grp"]
-        order = np.argsort(groups, kind="stable")
-        edges = np.searchsorted(groups[order], np.arange(classes * classes + 3))
-        mark(flags, [rows[order[a:b]] for a, b in pairwise(edges)], classes)
+        mark(flags, place[len(moved["id"]) :], chosen["grp"].astype(np.int64), classes)
     finish(flags, wanted)
     return Issues(wanted, flags[flags > 0], keys[flags > 0], plan, statements.dialect.name)
 
@@ -258,7 +254,7 @@ class _Statements:
     def above(self, thresholds: NDArray[np.float64]) -> str:
         """Moved rows by label and by class that is more probable by twice the tolerance."""
         moved = f"(SELECT * FROM {self._judged(thresholds)} WHERE moved = 1) r5"  # noqa: S608
-        return f"SELECT s, j, count(*) AS n FROM {self._margins(moved)} WHERE v > {_double(_MARGIN)} GROUP BY s, j"  # noqa: S608
+        return f"SELECT s, j, count(*) AS n FROM {self._margins(moved)} WHERE v > {_double(MARGIN)} GROUP BY s, j"  # noqa: S608
 
     def steps(self, groups: NDArray[np.int64]) -> str:
         """Rows of some groups by steps of the margin."""
