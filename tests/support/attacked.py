@@ -1,4 +1,4 @@
-"""A deployment to be attacked: one key for each role, people with keys of their own, an evidence log, two policies.
+"""A deployment to be attacked: one key for each role, people with keys of their own, an evidence log, three policies.
 
 What a pipeline would have done (make a model, record where it came from, sign it) is done here with its key, so that an
 attack needs no more of Airflow than the two gates that are attacked.
@@ -18,6 +18,7 @@ from airflow_mlsecops.core.digest import Sha256
 from airflow_mlsecops.core.evidence import EvidenceSet, collect
 from airflow_mlsecops.core.log import EvidenceLog, LogTrust
 from airflow_mlsecops.core.pinning import pin
+from airflow_mlsecops.core.policy import ReleasePolicy
 from airflow_mlsecops.core.predicates import provenance, signature
 from airflow_mlsecops.core.signing import generate_key
 from airflow_mlsecops.core.signing.file_key import FileKeySigner
@@ -35,6 +36,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "alarms": ("alarm",),
     **dict.fromkeys(PEOPLE, ("approve",)),
 }
+NOTIFIERS = Path(__file__).resolve().parents[1] / "e2e" / "notifiers"
 LOG = "attacked.example/evidence"
 POLICY = """\
 version: 1
@@ -42,7 +44,15 @@ name: {level}
 require:
   - {{evidence: provenance, of: model}}
   - {{evidence: signature, of: model}}
-  - {{evidence: approval, of: model, count: {count}, level: {level}, approvers: [alice, bob, carol], not_trainer: true}}
+  - {{evidence: approval, of: model, count: {count}, level: {level}, approvers: [alice, bob, carol], not_trainer: true,
+     requested: true}}
+"""
+QUORUM = """\
+version: 1
+name: quorum
+require:
+  - {evidence: signature, of: model}
+  - {evidence: approval, of: model, count: 2, approvers: [alice, bob, carol], not_trainer: true, requested: true}
 """
 
 
@@ -52,6 +62,7 @@ class Attacked:
     def __init__(self, root: Path) -> None:
         self.root = root
         root.mkdir()
+        self.pager.touch()
         self.signers: dict[str, FileKeySigner] = {}
         for name in (*ROLES, "log", "stranger"):
             pem, _ = generate_key()
@@ -63,21 +74,29 @@ class Attacked:
         ]
         log_key = self.signers["log"].public_key.pem.strip().replace("\n", "\n      ")
         log = f"log:\n  origin: {LOG}\n  keys:\n    - |\n      {log_key}\n"
-        self.trust_file.write_text("version: 1\nsigners:\n" + "".join(entries) + log)
         for level, count in (("recorded", 1), ("signed", 2)):
             self.policy(level).write_text(POLICY.format(level=level, count=count))
+        self.policy("quorum").write_text(QUORUM)
+        digests = [ReleasePolicy.from_file(self.policy(name)).digest for name in ("recorded", "signed", "quorum")]
+        policies = f"release_policies: {json.dumps(digests)}\n"
+        self.trust_file.write_text("version: 1\nsigners:\n" + "".join(entries) + log + policies)
 
     def key(self, name: str) -> Path:
         """The private key of this name."""
         return self.root / f"{name}.pem"
 
-    def policy(self, level: str) -> Path:
-        """The release policy that asks for this level; ``signed`` asks for two people."""
-        return self.root / f"{level}.yaml"
+    def policy(self, name: str) -> Path:
+        """A release policy: ``recorded`` and ``signed`` ask for that level, ``signed`` and ``quorum`` two people."""
+        return self.root / f"{name}.yaml"
 
     @property
     def trust_file(self) -> Path:
         return self.root / "trust.yaml"
+
+    @property
+    def pager(self) -> Path:
+        """What the notifier was told: a line of JSON for each alarm."""
+        return self.root / "pager.jsonl"
 
     @property
     def options(self) -> list[str]:
@@ -86,12 +105,18 @@ class Attacked:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What every component of Airflow gets: the connections, and that alarms are switched on."""
+        """What every component of Airflow gets: the connections, and that alarms are signed and told to a notifier."""
         connections = {
             f"AIRFLOW_CONN_ATTACKED_{name.upper()}": json.dumps({"conn_type": "mlsecops", "extra": self._extra(name)})
             for name in ("gates", "alarms")
         }
-        return {**connections, "AIRFLOW__MLSECOPS__ALARM_CONN_ID": "attacked_alarms"}
+        pager = {"notifier": "attacked_pager.Pager", "arguments": {"path": str(self.pager)}}
+        return {
+            **connections,
+            "AIRFLOW__MLSECOPS__ALARM_CONN_ID": "attacked_alarms",
+            "AIRFLOW__MLSECOPS__ALARM_NOTIFIERS": json.dumps([pager]),
+            "PYTHONPATH": str(NOTIFIERS),
+        }
 
     def _extra(self, name: str) -> dict[str, Any]:
         return {

@@ -178,10 +178,11 @@ class World:
         age: float = 1,
         expires_in: float | None = None,
         signer: str = "approvals",
+        request: Sha256 | None = None,
     ) -> Sha256:
         """A person's decision about the model; ``expires_in`` counts in hours from now, and may be negative."""
         expires = None if expires_in is None else self.ago(-expires_in)
-        return self.put(approval_statement(self.model, approver, decision, self.ago(age), expires), signer)
+        return self.put(approval_statement(self.model, approver, decision, self.ago(age), expires, request), signer)
 
     def waive(
         self,
@@ -270,7 +271,12 @@ def provenance_statement(output: Artifact, inputs: Sequence[Artifact], finished_
 
 
 def approval_statement(
-    subject: Artifact, approver: str, decision: str, decided_at: datetime, expires_at: datetime | None = None
+    subject: Artifact,
+    approver: str,
+    decision: str,
+    decided_at: datetime,
+    expires_at: datetime | None = None,
+    request: Sha256 | None = None,
 ) -> Statement:
     """What a person decided."""
     return approval.build(
@@ -279,7 +285,7 @@ def approval_statement(
         approver={"id": approver, "name": approver},
         identity_source="airflow-auth-manager",
         reason="looks right",
-        request=sha256_bytes(b"request"),
+        request=request or sha256_bytes(b"request"),
         evidence=[sha256_bytes(b"evidence")],
         requested_at=decided_at - timedelta(minutes=1),
         decided_at=decided_at,
@@ -322,7 +328,8 @@ def signed_approval(statement: Statement, subject: Artifact) -> Statement:
 def approval_request_statement(
     subject: Artifact, approvers: Sequence[str], requested_at: datetime, **terms: Any
 ) -> Statement:
-    """What people were asked: one approval of those named, unless ``terms`` says otherwise."""
+    """What people were asked: one approval of those named, by `RUN`, unless ``terms`` says otherwise."""
+    run = terms.pop("run", RUN)
     shown = approval_request.Shown(sha256_bytes(b"evidence"), "control scan", "pass", "nothing found")
     asked = approval_request.ApprovalRequest(
         shown=(shown,),
@@ -337,7 +344,7 @@ def approval_request_statement(
         expires_at=requested_at + timedelta(days=1),
         valid_for=timedelta(days=30),
     )
-    return approval_request.build(subject, replace(asked, **terms), RUN)
+    return approval_request.build(subject, replace(asked, **terms), run)
 
 
 def revocation_statement(

@@ -1,15 +1,17 @@
 """A census of callables that reach code, files, processes or the network: read from source, never imported.
 
-A function is one when its body calls a sink; a class, when one of the methods does that run while an object is made,
-filled or forgotten.
+A function is one when its body calls a sink, or a function of its module that is one; a class, when that is so of one
+of the methods that run while an object is made, filled or forgotten, or when a class of its module is one that it is
+made from.
 """
 
 from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 SINKS = {
@@ -130,6 +132,12 @@ def standard_library() -> Iterator[tuple[str, str]]:
     yield from _below(Path(sysconfig.get_path("stdlib")), "")
 
 
+def installed() -> Iterator[tuple[str, str]]:
+    """Gadgets of every installed package."""
+    for place in sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}):
+        yield from _below(Path(place), "")
+
+
 def package(name: str) -> Iterator[tuple[str, str]]:
     """Gadgets of an installed package; nothing if it isn't installed."""
     found = importlib.util.find_spec(name)
@@ -137,29 +145,67 @@ def package(name: str) -> Iterator[tuple[str, str]]:
         yield from _below(Path(next(iter(found.submodule_search_locations))), f"{name}.")
 
 
+_A_SINK = re.compile(rb"\b(?:%s)\s*\(" % b"|".join(sorted(name.encode() for name in SINKS)))
+
+
 def _below(root: Path, prefix: str) -> Iterator[tuple[str, str]]:
     for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
         if SKIPPED & set(parts):
             continue
+        source = path.read_bytes()
+        if not _A_SINK.search(source):  # most files: parsing is what costs
+            continue
         module = (prefix + ".".join(part for part in parts if part != "__init__")).rstrip(".")
         try:
-            tree = ast.parse(path.read_bytes())
+            tree = ast.parse(source)
         except (SyntaxError, ValueError):
             continue
-        for node in tree.body:
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and _reaches_out(node):
-                yield module, node.name
+        for name in gadgets(tree):
+            yield module, name
 
 
-def _reaches_out(node: ast.AST) -> bool:
-    if isinstance(node, ast.ClassDef):
-        return any(
-            isinstance(item, ast.FunctionDef) and item.name in AT_LOAD and _reaches_out(item) for item in node.body
-        )
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def gadgets(tree: ast.Module) -> Iterator[str]:
+    """The names of a module's functions and classes that reach out."""
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    bodies: dict[str, tuple[_Function, str]] = {
+        node.name: (node, "") for node in tree.body if isinstance(node, _Function)
+    }
+    for kind in classes.values():
+        bodies |= {f"{kind.name}.{node.name}": (node, kind.name) for node in kind.body if isinstance(node, _Function)}
+    bases = {name: [item.id for item in node.bases if isinstance(item, ast.Name)] for name, node in classes.items()}
+    called = {name: set(_called(node, owner)) for name, (node, owner) in bodies.items()}
+    reaching = {name for name, calls in called.items() if "" in calls}
+    while reaching:
+        made = _made(classes, bases, reaching)
+        more = {name for name, calls in called.items() if name not in reaching and calls & (reaching | made)}
+        if not more:
+            yield from sorted({name for name in reaching if "." not in name} | made)
+            return
+        reaching |= more
+
+
+def _called(node: _Function, owner: str) -> Iterator[str]:
+    """What a function calls: names of its module, methods of its own class; an empty name stands for a sink."""
     for item in ast.walk(node):
-        if isinstance(item, ast.Call):
-            name = getattr(item.func, "attr", getattr(item.func, "id", ""))
-            if name in SINKS and not (name == "compile" and isinstance(item.func, ast.Attribute)):  # re.compile
-                return True
-    return False
+        if not isinstance(item, ast.Call):
+            continue
+        function = item.func
+        if isinstance(function, ast.Name):
+            yield "" if function.id in SINKS else function.id
+        elif isinstance(function, ast.Attribute):
+            if function.attr in SINKS and function.attr != "compile":  # re.compile
+                yield ""
+            elif owner and isinstance(function.value, ast.Name) and function.value.id in ("self", "cls"):
+                yield f"{owner}.{function.attr}"
+
+
+def _made(classes: Mapping[str, ast.ClassDef], bases: Mapping[str, list[str]], reaching: set[str]) -> set[str]:
+    """The classes whose objects reach out when they are made; a class inherits that."""
+    found = {name for name in classes if any(f"{name}.{method}" in reaching for method in AT_LOAD)}
+    while more := {name for name in classes if name not in found and found & set(bases[name])}:
+        found |= more
+    return found

@@ -728,6 +728,32 @@ def _zips() -> Iterator[Case]:
     yield "torch/storage-size", "model.pt", zipped(("archive/data.pkl", stored), ("archive/data/0", bytes(64)))
     evil_storage = stored.replace(b"ctorch\nFloatStorage\n", b"cos\nsystem\n")
     yield "torch/storage-class", "model.pt", zipped(("archive/data.pkl", evil_storage), ("archive/data/0", bytes(16)))
+    yield from _torch_layers()
+
+
+def _torch_layers() -> Iterator[Case]:
+    """Persistent ids that aren't a layer's class as torch's old format has it, or a class used in another way."""
+    linear, source = p.named("torch.nn.modules.linear", "Linear"), p.text("class Linear: pass")
+
+    def layer(*items: bytes) -> bytes:
+        return p.MARK + p.text("module") + b"".join(items) + p.TUPLE + b"Q"
+
+    made = p.EMPTY_TUPLE + p.NEWOBJ + p.EMPTY_DICT + p.BUILD
+    bodies = {
+        "gadget": layer(p.named("os", "system"), p.NONE, source) + p.EMPTY_TUPLE + p.REDUCE,
+        "called": layer(linear, p.text("linear.py"), source) + p.EMPTY_TUPLE + p.REDUCE,
+        "built": layer(linear, p.text("linear.py"), source) + p.EMPTY_DICT + p.BUILD,
+        "not-a-layer": layer(p.named("sklearn.svm._classes", "SVC"), p.NONE, p.NONE) + made,
+        "function": layer(p.named("torch._utils", "_rebuild_tensor_v2"), p.NONE, p.NONE) + made,
+        "text": layer(p.text("torch.nn.modules.linear.Linear"), p.NONE, p.NONE) + made,
+        "no-source": layer(linear) + made,
+        "source-of-objects": layer(linear, linear, p.EMPTY_DICT) + made,
+    }
+    system = p.proto(2) + p.EMPTY_DICT + p.STOP
+    for name, body in bodies.items():
+        pickled = p.proto(2) + body + p.STOP
+        yield f"torch/layer-{name}", "model.pt", zipped(("archive/data.pkl", pickled))
+        yield f"torch/old-layer-{name}", "model.pt", p.TORCH_HEAD + system + pickled + p.proto(2) + b"]" + p.STOP
 
 
 def _nested(data: bytes, depth: int) -> bytes:

@@ -15,6 +15,8 @@ TUPLE, TUPLE1, TUPLE2, TUPLE3 = b"t", b"\x85", b"\x86", b"\x87"
 SETITEM, SETITEMS, APPEND, APPENDS, ADDITEMS = b"s", b"u", b"a", b"e", b"\x90"
 NEWOBJ, NEWOBJ_EX, OBJ = b"\x81", b"\x92", b"o"
 NONE, TRUE, FALSE, POP, DUP = b"N", b"\x88", b"\x89", b"0", b"2"
+TORCH_HEAD = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03."
+"""What torch's old format begins with: its magic number and its version, a pickle each."""
 
 
 def proto(version: int) -> bytes:

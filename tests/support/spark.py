@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from airflow_mlsecops.core.validation.gx_spark import workers_python
+
 
 @contextmanager
 def spark_session(warehouse: Path, *, threads: int) -> Iterator[Any]:
@@ -25,16 +27,16 @@ def spark_session(warehouse: Path, *, threads: int) -> Iterator[Any]:
     from pyspark.sql import SparkSession
 
     interrupt = signal.getsignal(signal.SIGINT)  # Spark takes Ctrl-C over, and doesn't give it back
-    session = (
+    builder = (
         SparkSession.builder.master(f"local[{threads}]")
-        .config("spark.pyspark.python", sys.executable)
         .config("spark.ui.enabled", "false")
         .config("spark.sql.shuffle.partitions", str(threads))
         .config("spark.driver.bindAddress", "127.0.0.1")
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.sql.warehouse.dir", str(warehouse))
-        .getOrCreate()
     )
+    with workers_python(sys.executable):
+        session = builder.getOrCreate()
     yield session
     session.stop()
     signal.signal(signal.SIGINT, interrupt)

@@ -343,8 +343,8 @@ def test_logs_are_masked_where_airflow_knows_the_secret() -> None:
 
     def leak() -> None:
         password = BaseHook.get_connection("store").password
-        logging.getLogger("some.library").info("one %s", password)
-        structlog.get_logger("other.library").info("two", detail={"deep": [password]})
+        logging.getLogger("some.module").info("one %s", password)
+        structlog.get_logger("other.module").info("two", detail={"deep": [password]})
         sys.stdout.write(f"three {password}\n")
         sys.stderr.write(f"four {password}")
         raise ValueError(f"five {password}")

@@ -17,12 +17,13 @@ from airflow_mlsecops.core.describe.lineage import as_text
 from airflow_mlsecops.core.describe.packages import package_url
 from airflow_mlsecops.core.digest import Sha256
 from airflow_mlsecops.core.errors import ConfigurationError, MissingExtraError
-from airflow_mlsecops.core.predicates.bom import MODEL_CARD, PROPERTY
+from airflow_mlsecops.core.predicates.bom import MODEL_CARD, PROPERTY, RUN
 
 SPEC = "1.6"
 _MODEL_REF = "model"
 _NAMESPACE = uuid.UUID("6f6c1e6e-3ea9-5d0f-8a56-0c1b0e3c9a11")
 MAX_FILES = 1000
+_RUN = ("dag_id", "run_id", "task_id", "map_index", "try_number")
 
 
 def build_bom(content: Content, cards: Mapping[str, Sha256]) -> dict[str, Any]:
@@ -46,6 +47,7 @@ def build_bom(content: Content, cards: Mapping[str, Sha256]) -> dict[str, Any]:
             "timestamp": to_text(content.made_at),
             "tools": {"components": [{"type": "application", "name": "airflow-mlsecops", "version": __version__}]},
             "component": _model(content, cards),
+            **({"properties": [_property(RUN + name, str(content.run[name])) for name in _RUN]} if content.run else {}),
         },
         "components": [*datasets, *libraries],
         "dependencies": [

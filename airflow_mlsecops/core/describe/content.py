@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+from typing import Any
 
 from airflow_mlsecops.core.artifact import Artifact
 from airflow_mlsecops.core.describe.evaluation import Evaluation, Metric
@@ -32,6 +34,7 @@ class Content:
         made_at: when.
         packages: name -> version.
         packages_of: whose packages these are.
+        run: which task of which run describes it, for whoever asks where this comes from.
     """
 
     artifact: Artifact
@@ -44,6 +47,7 @@ class Content:
     made_at: datetime
     packages: Mapping[str, str]
     packages_of: str
+    run: Mapping[str, Any]
 
     @classmethod
     def gather(
@@ -57,6 +61,7 @@ class Content:
         evaluation: Evaluation | None = None,
         evaluated_on: Artifact | None = None,
         model_class: str = "",
+        run: Mapping[str, Any] | None = None,
     ) -> Content:
         """Put the sources together; packages that no provenance names are those installed here, and said to be."""
         known = lineage.packages
@@ -71,11 +76,15 @@ class Content:
             made_at,
             installed() if known is None else known,
             OF_THIS_WORKER if known is None else OF_TRAINING,
+            run or {},
         )
 
-    @property
+    @cached_property
     def needed(self) -> frozenset[str]:
-        """The packages that the model's pickles import, by its trusted scan; all of them if nobody scanned it."""
+        """The packages that the model's pickles import, by its trusted scan; all of them if nobody scanned it.
+
+        Kept, because it asks every installed package for its files.
+        """
         imports = self.lineage.imports
         return frozenset(self.packages) if imports is None else needed_by(imports, self.packages)
 

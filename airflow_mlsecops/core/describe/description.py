@@ -34,6 +34,14 @@ class Description:
         """All three, as they lie beside a model."""
         return {BOM_FILE: canonical_json(jsonable(dict(self.bom))), **self.cards}
 
+    def bom_of(self, content: Content) -> Mapping[str, Any]:
+        """Another bill with the same cards: of the folder in which model and description lie together.
+
+        Raises:
+            ConfigurationError, MissingExtraError: as :func:`describe`.
+        """
+        return build_bom(content, {name: sha256_bytes(data) for name, data in self.cards.items()})
+
 
 def describe(content: Content) -> Description:
     """Write all three.

@@ -40,6 +40,7 @@ class Lineage:
 
     Attributes:
         inputs: data sets and base models that the model was made from, through all steps; the direct ones first.
+        direct: those among them that the model's own provenance names.
         parameters: of the training task.
         run: which orchestrator's task made it.
         trained_at: when; None without provenance.
@@ -50,6 +51,7 @@ class Lineage:
     """
 
     inputs: tuple[Dependency, ...] = ()
+    direct: tuple[Dependency, ...] = ()
     parameters: Mapping[str, Any] | None = None
     run: Mapping[str, Any] | None = None
     trained_at: datetime | None = None
@@ -80,6 +82,7 @@ def lineage_of(artifact: Artifact, store: EvidenceStore, trust: TrustPolicy, now
     names = {artifact.digest: artifact.name} | {digest: item.name for digest, item in inputs.items()}
     return Lineage(
         inputs=tuple(inputs.values()),
+        direct=tuple(item for item in made.dependencies if item.kind in set(Kind)) if made else (),
         parameters=made.parameters if made else None,
         run=made.run if made else None,
         trained_at=made.finished_at if made else None,

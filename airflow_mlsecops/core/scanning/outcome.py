@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from airflow_mlsecops.core.findings import Finding, Severity
-from airflow_mlsecops.core.scanning.rules import finding
+from airflow_mlsecops.core.scanning.rules import RULES, finding
 
 
 class Status(StrEnum):
@@ -46,13 +46,15 @@ class Outcome:
     """Everything that a scan saw.
 
     Attributes:
-        findings: kept, in the order in which they were made.
+        findings: the first of each severity, in the order in which they were made.
         counts: hits of each rule, also of findings that weren't kept.
         parts: what was in the artifact.
         globals: every name that a pickle in it needs.
         bytes_total: of the artifact's files.
         bytes_examined: of those whose format was followed.
         unpacked_bytes: what compressed parts unpacked to.
+        max_findings: kept of each severity, so that no number of harmless ones pushes out a bad one.
+        kept: how many of each severity were.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -63,11 +65,14 @@ class Outcome:
     bytes_examined: int = 0
     unpacked_bytes: int = 0
     max_findings: int = 1000
+    kept: Counter[Severity] = field(default_factory=Counter)
 
     def add(self, rule: str, message: str, where: str) -> None:
         """A hit of a rule."""
         self.counts[rule] += 1
-        if len(self.findings) < self.max_findings:
+        severity = RULES[rule][0]
+        if self.kept[severity] < self.max_findings:
+            self.kept[severity] += 1
             self.findings.append(finding(rule, message, where))
 
     @property
@@ -78,11 +83,11 @@ class Outcome:
     @property
     def judgement(self) -> Judgement:
         """The worst of what was seen."""
-        worst = max((item.severity.rank for item in self.findings), default=0)
-        if worst == Severity.CRITICAL.rank:
-            critical = {item.rule.split("/", 1)[1] for item in self.findings if item.severity is Severity.CRITICAL}
+        critical = {rule for rule in self.counts if RULES[rule][0] is Severity.CRITICAL}
+        if critical:
             return Judgement.UNKNOWN if critical <= UNKNOWN_RULES else Judgement.REFUSED
-        return Judgement.SUSPICIOUS if worst == Severity.WARNING.rank else Judgement.CLEAN
+        warned = any(RULES[rule][0] is Severity.WARNING for rule in self.counts)
+        return Judgement.SUSPICIOUS if warned else Judgement.CLEAN
 
     @property
     def coverage(self) -> float:

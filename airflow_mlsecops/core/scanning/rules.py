@@ -1,8 +1,8 @@
 """Every rule of the scan: what it is about and how bad a hit is. One visible table; an unknown rule can't be reported.
 
-Techniques: MITRE ATLAS AML.T0010 (ML supply chain compromise), AML.T0011.000 (unsafe ML artifacts), AML.T0018 (backdoor
-ML model), AML.T0024 (exfiltration via inference API), AML.T0055 (unsecured credentials); OWASP ML06:2023 (AI supply
-chain attacks), ML04:2023 (membership inference).
+Techniques: MITRE ATLAS AML.T0010 (AI supply chain compromise), AML.T0011.000 (unsafe AI artifacts), AML.T0018
+(manipulate AI model), AML.T0024 (exfiltration via AI inference API), AML.T0055 (unsecured credentials); OWASP ML06:2023
+(AI supply chain attacks), ML04:2023 (membership inference).
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ RULES: dict[str, tuple[Severity, tuple[str, ...]]] = {
     "crashed": (Severity.CRITICAL, _SHAPE),
     # imports
     "new-import": (Severity.WARNING, _SHAPE),
-    "no-pinned-imports": (Severity.INFO, ()),
+    "gone-import": (Severity.WARNING, _SHAPE),
     # secrets and leftovers
     "private-key": (Severity.CRITICAL, _SECRET),
     "credential": (Severity.CRITICAL, _SECRET),

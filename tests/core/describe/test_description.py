@@ -21,7 +21,7 @@ from airflow_mlsecops.core.errors import ConfigurationError, StatementError
 from airflow_mlsecops.core.manifest import FileEntry, Manifest
 from airflow_mlsecops.core.predicates import bom
 from airflow_mlsecops.core.statement import Statement
-from airflow_mlsecops.core.telling import Tone
+from airflow_mlsecops.core.telling import Tone, run_of
 from airflow_mlsecops.core.telling import describe as tell
 
 
@@ -71,6 +71,20 @@ def test_bill_is_the_same_for_the_same_content(full: Content) -> None:
     assert describe(full).files == describe(full).files
 
 
+def test_installed_packages_are_asked_once_for_their_modules(full: Content, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each asking reads the metadata of everything that is installed; a bill has hundreds of packages."""
+    asked: list[int] = []
+
+    def owners() -> dict[str, list[str]]:
+        asked.append(1)
+        return {"sklearn": ["scikit-learn"], "numpy": ["numpy"]}
+
+    monkeypatch.setattr("airflow_mlsecops.core.describe.packages.packages_distributions", owners)
+    bill = describe(full).bom
+    assert [item["name"] for item in bill["components"] if item.get("scope") == "required"] == ["numpy", "scikit-learn"]
+    assert asked == [1]
+
+
 def test_bill_with_nothing_known_is_valid_and_says_so(bare: Content) -> None:
     written = describe(bare)
     limits = written.bom["metadata"]["component"]["modelCard"]["considerations"]["technicalLimitations"]
@@ -99,6 +113,23 @@ def test_cards_are_named_by_digest_and_read_back(full: Content) -> None:
     told = tell(statement)
     assert (told.what, told.tone) == ("bill of materials", Tone.PLAIN)
     assert "Apache-2.0" in told.line
+
+
+def test_a_bill_names_the_run_that_made_it(full: Content) -> None:
+    run = {"dag_id": "train", "run_id": "r", "task_id": "describe", "map_index": -1, "try_number": 2}
+    document = describe(replace(full, run={**run, "triggered_by": "somebody"})).bom
+    check(document)
+    assert run_of(bom.build(full.artifact, document)) == run
+    assert run_of(bom.build(full.artifact, describe(full).bom)) == {}
+
+
+@pytest.mark.parametrize(
+    "properties", [None, "x", [7], [{"name": 7, "value": "x"}], [{"name": "dag_id", "value": "x"}]]
+)
+def test_a_bill_whose_run_cannot_be_read_names_none(full: Content, properties: Any) -> None:
+    document = describe(full).bom
+    document["metadata"]["properties"] = properties
+    assert run_of(bom.build(full.artifact, document)) == {}
 
 
 @pytest.mark.parametrize(

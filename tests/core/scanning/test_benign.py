@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -12,7 +13,9 @@ from zlib import crc32
 import pytest
 
 from airflow_mlsecops.core.scanning import Outcome, Scan
-from tests.support.benign_drawn import drawn_files
+from tests.support import pickle_assembler as p
+from tests.support.benign_drawn import DRAWN_SEED, drawn_files
+from tests.support.benign_libraries import LIBRARIES, library_files
 from tests.support.benign_models import fitted_estimators, half_of, saved
 
 EXPLAINED: dict[str, str] = {}
@@ -53,8 +56,6 @@ def test_scikit_learn_models_pass(tmp_path: Path) -> None:
     assert len(refused) <= MAX_REFUSED_SHARE * files, refused
 
 
-DRAWN_SEED = 4127
-"""The corpus that was drawn after everything that the one before it showed was mended."""
 TWO_READINGS = "an array of objects, which reads as another name where pickle reads it instead of joblib"
 ZONE = "a time zone by name, which pickle gets at with getattr"
 OLD_LOSS = "scikit-learn 1.7 calls a module of its own just _loss"
@@ -131,44 +132,29 @@ def test_tables_of_pandas_are_told_about(tmp_path: Path) -> None:
     assert outcome, told(outcome)
 
 
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
-def test_boosters_pass(library: str, tmp_path: Path) -> None:
-    module = pytest.importorskip(library, reason=f"{library} isn't installed: its files aren't tested here")
-    import numpy as np
-
-    rng = np.random.default_rng(1)
-    x = rng.normal(size=(60, 3))
-    y = (x[:, 0] > 0).astype(int)
-    for kind in ("Classifier", "Regressor"):
-        model = getattr(module, f"{'XGB' if library == 'xgboost' else 'LGBM'}{kind}")(n_estimators=3).fit(x, y)
-        for file, data in saved(f"{library}{kind}", model):
-            outcome = scan(file, data, tmp_path)
-            assert outcome, (file, told(outcome))
-        for suffix in ("json", "ubj") if library == "xgboost" else ("txt",):
-            path = tmp_path / f"m.{suffix}"
-            (model.save_model if library == "xgboost" else model.booster_.save_model)(str(path))
-            outcome = Scan().tree(path)
-            assert outcome, (suffix, told(outcome))
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_models_of_other_libraries_pass(library: str, tmp_path: Path) -> None:
+    if find_spec(library) is None:
+        pytest.skip(f"{library} isn't installed: its files aren't tested here")
+    files, refused = 0, {}
+    for file, data in library_files(DRAWN_SEED, [library]):
+        files += 1
+        outcome = scan(file, data, tmp_path)
+        if not outcome:
+            refused[file] = told(outcome)
+    assert files >= 90
+    assert refused == {}
 
 
-def test_torch_files_pass(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch", reason="torch isn't installed: its files aren't tested here")
-    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.LSTM(4, 2), torch.nn.BatchNorm1d(2))
-    values = {
-        "state": net.state_dict(),
-        "net": net,
-        "tensor": torch.arange(12.0).reshape(3, 4).T,
-        "half": torch.zeros(3).half(),
-        "nothing": torch.empty(0),
-        "mixed": {"epoch": 3, "w": [torch.ones(2, dtype=torch.int64)]},
-    }
-    for name, value in values.items():
-        for new in (True, False):
-            target = io.BytesIO()
-            torch.save(value, target, _use_new_zipfile_serialization=new)
-            outcome = scan(f"{name}.pt", target.getvalue(), tmp_path)
-            assert outcome, (name, new, told(outcome))
+def test_layers_in_torch_s_old_format_pass(tmp_path: Path) -> None:
+    """As torch writes them: the class within a persistent id, with its source."""
+    kind = p.MARK + p.text("module") + p.named("torch.nn.modules.activation", "ReLU")
+    kind += p.text("activation.py") + p.text("class ReLU: ...") + p.TUPLE + b"Q"
+    state = p.EMPTY_DICT + p.MARK + p.text("training") + p.TRUE + p.SETITEMS
+    body = p.proto(2) + kind + p.EMPTY_TUPLE + p.NEWOBJ + state + p.BUILD + p.STOP
+    system = p.proto(2) + p.EMPTY_DICT + p.STOP
+    outcome = scan("old.pt", p.TORCH_HEAD + system + body + p.proto(2) + b"]" + p.STOP, tmp_path)
+    assert outcome, told(outcome)
 
 
 def test_plain_objects_pass(tmp_path: Path) -> None:

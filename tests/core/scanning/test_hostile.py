@@ -111,3 +111,15 @@ def test_report_names_the_gadget_and_its_place(tmp_path: Path) -> None:
     assert "os.system" in first.message
     assert first.where.startswith("model.pkl at byte ")
     assert first.techniques == ("AML.T0011.000", "ML06:2023")
+
+
+def test_many_harmless_findings_hide_no_bad_one(tmp_path: Path) -> None:
+    limit = Scan().outcome.max_findings
+    for index in range(limit + 1):
+        (tmp_path / f"{index:04}.txt").write_text("see /home/alice/notes\n")
+    (tmp_path / "z.pkl").write_bytes(next(data for name, _, data in CASES if name == "global/os.system"))
+    outcome = Scan().tree(tmp_path)
+    assert outcome.counts["home-path"] == limit + 1
+    assert not outcome
+    assert outcome.judgement is Judgement.REFUSED
+    assert f"{CONTROL}/global-not-allowed" in {item.rule for item in outcome.findings}

@@ -10,7 +10,7 @@ from airflow_mlsecops.core.scanning.pickles.dtypes import with_state
 from airflow_mlsecops.core.scanning.pickles.reconstructors import reconstruct
 from airflow_mlsecops.core.scanning.pickles.refusal import Refusal
 from airflow_mlsecops.core.scanning.pickles.state import State
-from airflow_mlsecops.core.scanning.pickles.tensors import storage_of
+from airflow_mlsecops.core.scanning.pickles.tensors import layer_of, storage_of
 from airflow_mlsecops.core.scanning.pickles.values import DATA, DENIED, OLD_DICT, TEXT, TUPLE, Dict, DType, Global, Made
 
 TAKES_ITEMS = {("collections", "deque")}
@@ -172,13 +172,16 @@ class Objects(State):
             self.hit("mutation-not-allowed", f"{target!r} {how}, and isn't a container that was just made")
 
     def storage(self, pid: object) -> object:
-        """A persistent id: only torch has any, and only for storages.
+        """A persistent id: only torch has any, for storages and, before it used zip, for classes of layers.
 
         Raises:
             Refusal: if it is none of torch's.
         """
         if not self.tensors:
             raise Refusal("persistent-id", "a persistent id outside of a torch file")
+        layer = layer_of(pid)
+        if layer is not None:
+            return layer
         found = storage_of(pid)
         self.reading.storages[found.key] = max(self.reading.storages.get(found.key, 0), found.numel * found.itemsize)
         return found

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from airflow_mlsecops.core.scanning.allow_list import Use
 from airflow_mlsecops.core.scanning.pickles.refusal import Refusal
-from airflow_mlsecops.core.scanning.pickles.values import Global, Instance, Made, Storage
+from airflow_mlsecops.core.scanning.pickles.values import NONE, TEXT, Global, Instance, Made, Storage
 
 ITEM_SIZES = {
     "DoubleStorage": 8,
@@ -20,6 +21,21 @@ ITEM_SIZES = {
     "ComplexFloatStorage": 8,
     "UntypedStorage": 1,
 }
+
+
+def layer_of(pid: object) -> Global | None:
+    """The class that torch's old format wraps in a persistent id: ``('module', class, path or None, source or None)``.
+
+    Reading compares the source with the class's own and warns when they differ; it writes a patch only for classes
+    that ask for it, which no state can make one do. Source: ``torch/serialization.py``, ``_check_container_source``.
+    """
+    if not isinstance(pid, tuple) or len(pid) != 4 or pid[0] != b"module":
+        return None
+    kind = pid[1]
+    if not isinstance(kind, Global) or Use.NEW not in kind.allowed.uses or kind.allowed.package != "torch":
+        return None
+    told = all(isinstance(item, bytes) or item is TEXT or item is NONE for item in pid[2:])
+    return kind if told else None
 
 
 def storage_of(pid: object) -> Storage:
