@@ -21,6 +21,11 @@ class Severity(StrEnum):
         """0 for info, 2 for critical."""
         return list(Severity).index(self)
 
+    @property
+    def tone(self) -> str:
+        """Its colour on a page, as :func:`airflow_mlsecops.core.html.page.badge` names them."""
+        return {Severity.INFO: "plain", Severity.WARNING: "warn", Severity.CRITICAL: "bad"}[self]
+
 
 @dataclass(frozen=True)
 class Finding:

@@ -27,8 +27,7 @@ from airflow_mlsecops.core.artifact import Artifact, Form, Kind
 from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.errors import ArtifactNotFoundError, ConfigurationError, MlsecopsError
 from airflow_mlsecops.core.manifest import Manifest
-from airflow_mlsecops.core.pinning import Access, Pin, pin
-from airflow_mlsecops.core.pinning.pin import copy_to, leave_pinned
+from airflow_mlsecops.core.pinning import Access, Pin, pin, pinned_copy
 from airflow_mlsecops.core.policy import Reason, ReleasePolicy
 from airflow_mlsecops.core.store import EvidenceStore
 from airflow_mlsecops.core.trust import TrustPolicy
@@ -187,12 +186,10 @@ def _on_disk(uri: str, kind: Kind, access: Access | None, stack: ExitStack) -> t
     stack.callback(_remove, folder)
     root = folder / "artifact"
     root.mkdir(mode=0o700)
-    pinned = pin(uri, kind=kind, access=access, copy=copy_to(root))
-    if pinned.artifact.form is Form.TREE:
-        leave_pinned(root, pinned.manifest)
+    pinned, place = pinned_copy(uri, root, kind=kind, access=access)
     for path in [root, *root.rglob("*")]:
         path.chmod(0o500 if path.is_dir() else 0o400)
-    return pinned, root / pinned.manifest.entries[0].name if pinned.artifact.form is Form.FILE else root
+    return pinned, place
 
 
 def _remove(folder: Path) -> None:

@@ -22,6 +22,11 @@ class Verdict(StrEnum):
     WARN = "warn"
     FAIL = "fail"
 
+    @property
+    def tone(self) -> str:
+        """Its colour on a page, as :func:`airflow_mlsecops.core.html.page.badge` names them."""
+        return {Verdict.PASS: "good", Verdict.WARN: "warn", Verdict.FAIL: "bad"}[self]
+
 
 def verdict_of(findings: tuple[Finding, ...]) -> Verdict:
     """The verdict that the worst finding asks for: critical -> fail, warning -> warn, else pass."""

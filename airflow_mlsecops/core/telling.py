@@ -6,7 +6,7 @@ The command line, the approval page and the evidence page all tell it in these w
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -51,6 +51,14 @@ class Tone(StrEnum):
     WARN = "warn"
     BAD = "bad"
     PLAIN = "plain"
+
+
+WORST_FIRST = (Tone.BAD, Tone.WARN, Tone.GOOD, Tone.PLAIN)
+
+
+def worst(tones: Iterable[Tone]) -> Tone:
+    """The worst of several; plain if there is none."""
+    return min(tones, key=WORST_FIRST.index, default=Tone.PLAIN)
 
 
 @dataclass(frozen=True)
@@ -123,6 +131,8 @@ def told_time(told: Described) -> str:
 
 def run_of(statement: Statement) -> Mapping[str, Any]:
     """Which task of which run the statement says it is from; empty if it doesn't say so in the usual place."""
+    if statement.predicate_type == BOM.uri:
+        return bom.run_of(statement)
     value: Any = statement.predicate
     for key in _RUN_PLACES.get(statement.predicate_type, ()):
         value = value.get(key) if isinstance(value, dict) else None

@@ -29,6 +29,7 @@ A file (YAML or JSON) that operators of the deployment write and keep out of the
       - id: alice
         roles: [ml-lead]
         accounts: {fab: "3"}
+    release_policies: [2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae]
 
 Roles: ``control`` (any control's verdict), ``control:<name>`` (that control's only), ``provenance``, ``sign``,
 ``approve``, ``gate``, ``revoke``.
@@ -55,6 +56,7 @@ from airflow_mlsecops.core.trust_sections import (
     RevokedSigner,
     files_beside,
     read_log,
+    read_release_policies,
     read_revoked,
     read_sigstore,
     read_thresholds,
@@ -79,6 +81,7 @@ class TrustPolicy:
         thresholds: role -> how many different signers have to say the same.
         log: the evidence log that has to have everything; ``None`` if none is asked for.
         people: who can be asked by role, and what Airflow calls them.
+        release_policies: digests of the only release policies that count; empty for any.
     """
 
     signers: Mapping[str, TrustedSigner]
@@ -88,6 +91,7 @@ class TrustPolicy:
     thresholds: Mapping[str, int] = field(default_factory=dict)
     log: LogRule | None = None
     people: tuple[Person, ...] = ()
+    release_policies: frozenset[Sha256] = frozenset()
 
     @classmethod
     def from_bytes(cls, data: bytes, read: ReadFile | None = None) -> TrustPolicy:
@@ -102,7 +106,7 @@ class TrustPolicy:
                 itself.
         """
         value = load_mapping(data, "trust policy", TrustError)
-        keys = {"version", "signers", "sigstore", "revoked", "thresholds", "log", "people"}
+        keys = {"version", "signers", "sigstore", "revoked", "thresholds", "log", "people", "release_policies"}
         only_keys(value, keys, "trust policy", TrustError)
         if not is_version(value.get("version"), 1):
             raise TrustError(f"trust policy of version {brief(value.get('version'))}", "this release reads version 1")
@@ -129,6 +133,7 @@ class TrustPolicy:
             read_thresholds(value["thresholds"], signers) if "thresholds" in value else {},
             read_log(value["log"]) if "log" in value else None,
             read_people(value["people"]) if "people" in value else (),
+            read_release_policies(value["release_policies"]) if "release_policies" in value else frozenset(),
         )
 
     @classmethod
@@ -175,3 +180,9 @@ class TrustPolicy:
             if rule.signed_with == signer.signed_with and voids(rule.cause, rule.since, trusted_time, now):
                 return f"signer {signer.name} is {rule}"
         return ""
+
+    def era(self, now: datetime) -> int:
+        """How many of the moments at which somebody's statements begin or cease to count are over."""
+        moments = [at for signer in self.signers.values() for at in (signer.not_before, signer.not_after)]
+        moments += [rule.since for rule in self.revoked]
+        return sum(at is not None and at < now for at in moments)

@@ -1,4 +1,4 @@
-"""The sections of a trust policy beside its signers: Sigstore instances, what is revoked, thresholds, the evidence log.
+"""The sections of a trust policy beside its signers: Sigstore instances, revoked signers, thresholds, log, policies.
 
 Each reader refuses whatever it doesn't know: a rule that is read as something else holds nobody back.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_mlsecops.core.clock import to_text
 from airflow_mlsecops.core.config_file import MAX_BYTES, brief, only_keys
-from airflow_mlsecops.core.digest import parse_sha256, sha256_bytes
+from airflow_mlsecops.core.digest import Sha256, parse_sha256, sha256_bytes
 from airflow_mlsecops.core.errors import StatementError, TrustError
 from airflow_mlsecops.core.predicates import ALARM, PROMOTION, REVOCATION
 from airflow_mlsecops.core.predicates.revocation import Cause, identity_digest
@@ -211,6 +211,25 @@ def read_log(value: Any) -> LogRule:
     if len(ids) != len(keys):
         raise TrustError("log: a key stands twice", "remove one of them")
     return LogRule(trust, required)
+
+
+def read_release_policies(value: Any) -> frozenset[Sha256]:
+    """The section ``release_policies:``; digests of the only release policies that count.
+
+    Raises:
+        TrustError: if it is malformed, or names none.
+    """
+    if not isinstance(value, list) or not value:
+        raise TrustError(f"release_policies: expected a list of SHA-256, got {brief(value)}", "leave it out for any")
+    try:
+        found = [parse_sha256(item) for item in value]
+    except StatementError as error:
+        raise TrustError(
+            f"release_policies: {error.message}", "write the sha256 that `mlsecops policy explain` prints"
+        ) from error
+    if len(set(found)) != len(found):
+        raise TrustError("release_policies: a policy stands twice", "remove one of them")
+    return frozenset(found)
 
 
 def _items(value: Any, what: str) -> list[dict[str, Any]]:

@@ -319,3 +319,72 @@ def test_the_run_is_that_of_the_gate(world: World) -> None:
     assert asked.run == RUN
     assert _sign(world, request).evidence.statement.predicate["run"] == RUN
     assert approval_request.parse(world.store.get(request).bundle.statement) == asked.said  # type: ignore[union-attr]
+
+
+REQUESTED = {"evidence": "approval", "of": "model", "count": 2, "level": "signed", "requested": True}
+
+
+def _forge(world: World, request: Sha256, who: str, *, age: float = 0, reason: str = "forged") -> Sha256:
+    """What the command wouldn't sign: put with the person's own key."""
+    statement = approval.build(
+        world.model,
+        decision=APPROVED,
+        approver={"id": who, "name": who},
+        identity_source="trust-policy",
+        assurance=Assurance.SIGNED,
+        reason=reason,
+        request=request,
+        evidence=[],
+        requested_at=world.ago(1),
+        decided_at=world.ago(age),
+        expires_at=None,
+        run=RUN,
+    )
+    return world.put(statement, f"{who}-key")
+
+
+def test_a_policy_can_hold_approvals_to_the_terms_of_their_request(world: World) -> None:
+    request = _ask(world)
+    for who in ("alice-key", "bob-key"):
+        _sign(world, request, who)
+    decision = world.decide(REQUESTED)
+    assert decision
+    assert request in decision.evidence
+    assert request not in world.decide({**REQUESTED, "requested": False}).evidence
+
+    world.revoke(request, target="evidence")
+    assert world.decide({**REQUESTED, "requested": False})
+    assert "answers no request that counts" in str(world.decide(REQUESTED).reasons)
+
+
+@pytest.mark.parametrize(
+    ("terms", "age", "reason", "words"),
+    [
+        ({"excluded": ("bob",)}, 0, "fine", "bob triggered the run, or made or signed"),
+        ({"approvers": ("alice", "carol")}, 0, "fine", "bob isn't one of those"),
+        ({"expires_at": NOW - timedelta(minutes=20)}, 0, "fine", "and the request is open until"),
+        ({}, 2, "fine", "and the request is open until"),
+        ({"valid_for": timedelta(minutes=10)}, 0.5, "fine", "expired at"),
+        ({}, 0, " ", "gives no reason"),
+    ],
+)
+def test_whoever_goes_round_the_gate_does_not_go_round_its_terms(
+    world: World, terms: dict[str, Any], age: float, reason: str, words: str
+) -> None:
+    request = _ask(world, **terms)
+    _forge(world, request, "alice", age=0.5 if "expires_at" in terms else 0)
+    _forge(world, request, "bob", age=age, reason=reason)
+    assert world.decide({**REQUESTED, "requested": False})
+    decision = world.decide(REQUESTED)
+    assert [reason.code for reason in decision.reasons] == ["approvals-missing"]
+    assert words in str(decision.reasons)
+    assert world.decide({**REQUESTED, "count": 1})  # alice's counts
+
+
+def test_a_request_that_cannot_be_read_asks_for_nothing(world: World) -> None:
+    good = json.loads(approval_request_statement(world.model, PEOPLE, world.ago(1)).payload)
+    good["predicate"]["quorum"] = 0
+    request = world.put(Statement.parse(json.dumps(good).encode()), "asker")
+    for who in ("alice", "bob"):
+        _forge(world, request, who)
+    assert not world.decide(REQUESTED)

@@ -11,12 +11,15 @@ import pytest
 from airflow_mlsecops.core.approving.answers import answers_in, answers_listed, fingerprint
 from airflow_mlsecops.core.approving.asking import (
     MAX_LINES,
+    MAX_SOURCES,
     Terms,
     asked_people,
     excluded_people,
     new_request,
     open_request,
+    sections,
 )
+from airflow_mlsecops.core.artifact import Kind
 from airflow_mlsecops.core.errors import ConfigurationError
 from airflow_mlsecops.core.evidence import Refused
 from airflow_mlsecops.core.predicates import approval_request, signature
@@ -25,7 +28,7 @@ from airflow_mlsecops.core.predicates.approval_request import ApprovalRequest
 from airflow_mlsecops.core.releases import changes_since
 from airflow_mlsecops.core.report import Verdict
 from airflow_mlsecops.core.trust_people import Person
-from tests.support.evidence import ROLES, World, policy, trust
+from tests.support.evidence import ROLES, World, artifact, policy, provenance_statement, trust
 
 TERMS = Terms(("alice", "bob"), 2, Assurance.RECORDED, timedelta(days=1), timedelta(hours=1.0001), True)
 RUN = {"orchestrator": "apache-airflow", "dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1, "try_number": 1}
@@ -80,6 +83,31 @@ def test_what_is_shown_is_what_the_evidence_says() -> None:
     assert old not in shown
     assert (shown[new], shown[data]) == ("pass", "pass")
     assert asked.missing == ()
+
+
+def test_what_a_base_model_and_older_data_say_is_shown_too() -> None:
+    world = World()
+    base, raw = artifact("base"), artifact("raw", Kind.DATASET)
+    world.provenance(inputs=[world.dataset, base])
+    world.put(provenance_statement(world.dataset, [raw], world.ago(3)), "pipeline")
+    scan, check = world.control(base, control="scan", verdict=Verdict.WARN), world.control(raw)
+    dossier = world.dossier()
+    assert [name for name, _ in sections(dossier)] == ["", "base model base", "data set dataset", "data set raw"]
+    shown = {item.digest: item.verdict for item in _wanted(world).shown}
+    assert (shown[scan], shown[check]) == ("warn", "pass")
+    # And it stands in nobody's way who compares it with an earlier version.
+    assert changes_since("m", "production", dossier, store=world.store, trust=world.trust, now=world.now).lines()
+
+
+def test_of_many_sources_the_direct_ones_are_shown_first() -> None:
+    world = World()
+    older = [artifact(f"older {n:02}", Kind.DATASET) for n in range(MAX_SOURCES + 5)]
+    world.provenance(inputs=[world.dataset])
+    world.put(provenance_statement(world.dataset, older, world.ago(3)), "pipeline")
+    names = [name for name, _ in sections(world.dossier())]
+    assert names[:2] == ["", "data set dataset"]
+    assert len(names) == 1 + MAX_SOURCES
+    assert "it was made from 6 more, whose evidence isn't shown here" in _wanted(world).missing
 
 
 def test_what_is_missing() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -14,7 +17,7 @@ from airflow_mlsecops.core.policy.decision import Reason
 from airflow_mlsecops.core.predicates import PROVENANCE, TEST_RESULT
 from airflow_mlsecops.core.report import Verdict
 from airflow_mlsecops.core.statement import Statement
-from tests.support.evidence import World, artifact, bundle, control_statement, policy, trust
+from tests.support.evidence import MemoryBackend, World, artifact, bundle, control_statement, policy, trust
 
 CONTROL = {"evidence": "test-result", "of": "model", "control": "scan"}
 SIGNED = {"evidence": "signature", "of": "model"}
@@ -298,6 +301,18 @@ def test_refused_evidence_is_named_in_the_reason() -> None:
     assert "not in the trust policy" in reason.text
 
 
+def test_a_trust_policy_that_names_release_policies_lets_no_other_count() -> None:
+    world = World()
+    world.sign()
+    named, other = policy(SIGNED), policy(SIGNED, valid_for="1d")
+    world.trust = trust(sections={"release_policies": [named.digest]})
+
+    assert evaluate(named, world.dossier(), world.now)
+    decision = evaluate(other, world.dossier(), world.now)
+    assert codes(decision) == ["policy-not-trusted"]
+    assert other.digest in decision.reasons[0].text
+
+
 def test_a_decision_about_nothing_is_a_no() -> None:
     assert not Decision((), (), ())
     assert not Decision((Reason("x", "y"),), ("satisfied",), ())
@@ -308,3 +323,47 @@ def test_clock_skew_is_minutes() -> None:
     from airflow_mlsecops.core.policy import CLOCK_SKEW
 
     assert timedelta(0) < CLOCK_SKEW <= timedelta(minutes=5)
+
+
+class FarBackend(MemoryBackend):
+    """Each look takes as long as a network does; ``most`` looks were under way at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.most = 0
+        self.mutex = Lock()
+
+    def _read(self, key: str, limit: int) -> bytes | None:
+        with self._far():
+            return super()._read(key, limit)
+
+    def _list(self, prefix: str) -> Iterator[str]:
+        with self._far():
+            yield from super()._list(prefix)
+
+    @contextmanager
+    def _far(self) -> Iterator[None]:
+        with self.mutex:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        time.sleep(0.004)
+        yield
+        with self.mutex:
+            self.now -= 1
+
+
+def test_a_far_store_is_read_in_threads_with_the_same_result() -> None:
+    near = World()
+    sources = [artifact(str(number), Kind.DATASET) for number in range(5)]
+    near.provenance(inputs=sources)
+    withdrawn, *_ = [near.control(source) for source in sources]
+    near.revoke(withdrawn, target="evidence")
+    near.backend.create(f"bundles/{sources[1].digest}/approval/{'0' * 64}.sigstore.json", b"{}")
+    assert isinstance(near.backend, MemoryBackend)
+    far = FarBackend()
+    far.objects |= near.backend.objects
+    found = World(backend=far, trust=near.trust, model=near.model).dossier()
+
+    assert found == near.dossier()
+    assert codes(near.decide(VALIDATED)) == ["evidence-broken", "evidence-missing"]
+    assert 1 < far.most <= 10

@@ -21,7 +21,7 @@ from airflow_mlsecops.core.errors import (
     StoreUnavailableError,
 )
 from airflow_mlsecops.core.loading import NotVerifiedError, VerifiedBytes, open_verified
-from airflow_mlsecops.core.pinning import pin
+from airflow_mlsecops.core.pinning import pin, pinned_copy
 from airflow_mlsecops.core.policy import ReleasePolicy
 from airflow_mlsecops.core.store import EvidenceStore, open_store
 from airflow_mlsecops.core.store.local import LocalBackend
@@ -85,7 +85,7 @@ def test_a_swap_during_the_check_is_found_out_or_without_effect(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     world, good = release(str(place), tmp_path / "evidence"), place.read_bytes()
-    real: Callable[..., Any] = pin
+    real: Callable[..., Any] = pinned_copy
 
     def swap(*args: Any, **kwargs: Any) -> Any:
         if moment == "while-hashing":
@@ -94,7 +94,7 @@ def test_a_swap_during_the_check_is_found_out_or_without_effect(
         place.write_bytes(b"evil")
         return answer
 
-    monkeypatch.setattr(loading, "pin", swap)
+    monkeypatch.setattr(loading, "pinned_copy", swap)
     if moment == "while-hashing":
         with pytest.raises(NotVerifiedError):
             load(world, str(place))

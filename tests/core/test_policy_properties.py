@@ -14,8 +14,10 @@ from airflow_mlsecops.core.report import Verdict
 from airflow_mlsecops.core.statement import Statement
 from airflow_mlsecops.core.trust import TrustPolicy
 from tests.support.evidence import (
+    ROLES,
     MemoryBackend,
     World,
+    approval_request_statement,
     approval_statement,
     artifact,
     bundle,
@@ -23,6 +25,7 @@ from tests.support.evidence import (
     provenance_statement,
     trust,
     trust_bytes,
+    waiver_statement,
 )
 from tests.support.logs import ORIGIN, MemoryLogBackend, log_key, made_log
 
@@ -32,7 +35,9 @@ REQUIREMENTS: list[dict[str, Any]] = [
     {"evidence": "provenance", "of": "model"},
     {"evidence": "signature", "of": "model", "signed_by": ["pipeline"]},
     {"evidence": "approval", "of": "model", "count": 2},
+    {"evidence": "approval", "of": "model", "count": 2, "requested": True},
     {"evidence": "signature", "of": "datasets"},
+    {"evidence": "test-result", "of": "model", "id": "fair", "control": "fairness", "waivable": "5d"},
 ]
 RULES = st.lists(st.sampled_from(REQUIREMENTS), min_size=1, unique_by=str)
 ONE, TWO = artifact("one", Kind.DATASET), artifact("two", Kind.DATASET)
@@ -41,15 +46,17 @@ MODEL = artifact()
 
 def _complete() -> World:
     """A world in which every requirement above is met, each by no more than what it needs."""
-    world = World(backend=MemoryBackend(), model=MODEL, dataset=ONE)
+    world = World(backend=MemoryBackend(), trust=trust({**ROLES, "asker": ["ask"]}), model=MODEL, dataset=ONE)
     world.provenance(inputs=[ONE, TWO])
     for dataset in (ONE, TWO):
         world.control(dataset)
         world.sign(dataset)
     world.control(MODEL, control="scan")
     world.sign()
-    world.approve("alice")
-    world.approve("bob")
+    request = world.put(approval_request_statement(MODEL, ["alice", "bob"], world.ago(2)), "asker")
+    for person in ("alice", "bob"):
+        world.approve(person, request=request)
+    world.waive(requirement="fair")
     return world
 
 
@@ -110,6 +117,8 @@ def _statements() -> st.SearchStrategy[Statement]:
         st.builds(
             approval_statement, subjects, st.sampled_from("abcd"), st.sampled_from(["approved", "rejected"]), moments
         ),
+        st.builds(approval_request_statement, subjects, st.just(["alice", "bob"]), moments),
+        st.builds(waiver_statement, subjects, st.just("fair"), moments, st.just(COMPLETE.ago(-24))),
     )
 
 

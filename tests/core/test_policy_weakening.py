@@ -25,7 +25,17 @@ SUPPORT: dict[str, dict[str, Any]] = {
     "labels": {"of": "data", "evidence": "test-result", "control": "labels"},
     "raw-labels": {"of": "raw", "evidence": "test-result", "control": "labels"},
     "base-scan": {"of": "base", "evidence": "test-result", "control": "scan", "metrics": {"share": 0}},
-    "alice": {"of": "model", "evidence": "approval", "approver": "alice", "person": "alice", "level": "signed"},
+    "asked": {"of": "model", "evidence": "approval-request", "approvers": ["alice", "bob"]},
+    "asked-all": {"of": "model", "evidence": "approval-request"},
+    "asked-zoe": {"of": "model", "evidence": "approval-request", "approvers": ["zoe"]},
+    "alice": {
+        "of": "model",
+        "evidence": "approval",
+        "approver": "alice",
+        "person": "alice",
+        "level": "signed",
+        "request": "asked",
+    },
     "bob": {
         "of": "model",
         "evidence": "approval",
@@ -33,12 +43,14 @@ SUPPORT: dict[str, dict[str, Any]] = {
         "person": "bob",
         "level": "signed",
         "signer": "b",
+        "request": "asked-all",
     },
     "data-bill": {"of": "data", "evidence": "bom", "licences": ["MIT"]},
     "raw-bill": {"of": "raw", "evidence": "bom", "licences": ["MIT OR X"]},
     "base-bill": {"of": "base", "evidence": "bom", "licences": ["MIT"]},
     "risk": {"of": "model", "evidence": "waiver", "requirement": "fair", "for": "5d"},
 }
+REQUESTS = {name: fact for name, fact in SUPPORT.items() if fact["evidence"] == "approval-request"}
 RULES: list[dict[str, Any]] = [
     {"id": "signed", "evidence": "signature", "of": "model", "max_age": "7d"},
     {"id": "made", "evidence": "provenance", "of": "model"},
@@ -46,6 +58,7 @@ RULES: list[dict[str, Any]] = [
     {"id": "labels", "evidence": "test-result", "control": "labels", "of": "all-datasets", "signer_roles": ["control"]},
     {"id": "bases", "evidence": "test-result", "control": "scan", "of": "base-models", "max_age": "3d"},
     {"id": "people", "evidence": "approval", "of": "model", "count": 2, "level": "signed", "not_trainer": True},
+    {"id": "asked", "evidence": "approval", "of": "model", "count": 2, "requested": True},
     {"id": "one", "evidence": "approval", "of": "model", "approvers": ["alice"], "max_age": "7d"},
     {"id": "licences", "evidence": "bom", "of": "sources", "licences": ["MIT"]},
     {"id": "fair", "evidence": "test-result", "control": "fairness", "of": "model", "waivable": "5d"},
@@ -66,6 +79,11 @@ WEAKER: dict[str, dict[str, Any]] = {
     "by a gate": {"person": ""},
     "by the trainer": {"person": "tina", "approver": "tina"},
     "rejected": {"decision": "rejected"},
+    "unasked": {"request": None},
+    "answer to another": {"request": "asked-zoe"},
+    "asking others": {"approvers": ["zoe"]},
+    "asking for none of them": {"excluded": ["alice", "bob", "tina"], "approvers": None},
+    "ended": {"age": "3d", "for": "2d"},
     "not free": {"licences": ["X"]},
     "without a licence": {"licences": None},
     "of another requirement": {"requirement": "x"},
@@ -74,7 +92,8 @@ WEAKER: dict[str, dict[str, Any]] = {
 }
 FIELDS = {
     "test-result": {"verdict", "metrics"},
-    "approval": {"level", "person", "approver", "decision"},
+    "approval": {"level", "person", "approver", "decision", "request"},
+    "approval-request": {"approvers", "excluded", "for"},
     "bom": {"licences"},
     "waiver": {"requirement", "policy", "for"},
 }
@@ -85,8 +104,11 @@ def rules_of(*rules: dict[str, Any], **fields: Any) -> ReleasePolicy:
 
 
 def decide(policy: ReleasePolicy, facts: dict[str, dict[str, Any]], revoked: tuple[str, ...] = ()) -> Decision:
-    case = {"name": "it", "expect": True, **({"revoked": list(revoked)} if revoked else {})}
-    file = {"version": 1, "artifacts": ARTIFACTS, "evidence": facts, "cases": [case]}
+    case: dict[str, Any] = {"name": "it", "expect": True, **({"revoked": list(revoked)} if revoked else {})}
+    # Like what a store no longer has, a request that is left out can still be named.
+    if gone := sorted(set(REQUESTS) - set(facts)):
+        case["without"] = gone
+    file = {"version": 1, "artifacts": ARTIFACTS, "evidence": {**REQUESTS, **facts}, "cases": [case]}
     return try_cases(policy, json.dumps(file).encode())[0].decision
 
 

@@ -278,7 +278,14 @@ GOOD_RELEASE += [
     release_policy(
         {"id": "a", "evidence": "test-result", "of": "sources", "control": "c", "metrics": {"m": {"min": 0, "max": 1}}},
         {"id": "b", "evidence": "bom", "of": "base-models", "licences": ["MIT", "a WITH b"], "waivable": "3d"},
-        {"evidence": "approval", "of": "model", "level": "signed", "approvers": ["risk", "carl"], "not_trainer": True},
+        {
+            "evidence": "approval",
+            "of": "model",
+            "level": "signed",
+            "approvers": ["risk", "carl"],
+            "not_trainer": True,
+            "requested": True,
+        },
         {"evidence": "signature", "of": "all-datasets", "signer_roles": ["sign"]},
         groups={"risk": ["alice"]},
         extends=["mlsecops:dev", "mlsecops:production"],
@@ -290,7 +297,10 @@ GOOD_TRUST = [
     trust_bytes(),
     trust_bytes(
         {"pipeline": ["ask", "sign"], "alice-key": ["sign"]},
-        {"people": [{"id": "alice", "roles": ["ml-lead"], "accounts": {"fab": "3"}}, {"id": "bob"}]},
+        {
+            "people": [{"id": "alice", "roles": ["ml-lead"], "accounts": {"fab": "3"}}, {"id": "bob"}],
+            "release_policies": ["0" * 64, "a" * 64],
+        },
         **{"alice-key": {"person": "alice"}},
     ),
     trust_bytes(

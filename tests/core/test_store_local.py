@@ -136,7 +136,7 @@ if step == "write":
 elif step == "before-link":
     local.os.link = stop
 elif step == "after-link":
-    local._sync_folder = stop
+    local.sync_folder = stop
 local.LocalBackend(local.Path(root)).create(sys.argv[3], data)
 """
 

@@ -25,6 +25,7 @@ from sklearn.datasets import load_digits
 from airflow_mlsecops.core.canonical import canonical_json
 from airflow_mlsecops.core.controls import validation
 from airflow_mlsecops.core.controls.gx_pandas import run_suite
+from airflow_mlsecops.core.controls.made_suite import made_by
 from airflow_mlsecops.core.controls.validation import load_suite, validate_data
 from airflow_mlsecops.core.errors import DataError, SuiteError
 from airflow_mlsecops.core.findings import Severity
@@ -542,3 +543,26 @@ def test_runs_in_parallel_processes_offline_and_leaves_no_file(tmp_path: Path) -
         out, err = process.communicate()
         assert out.splitlines()[-1:] == ['["fail", "x"]'], err
     assert list(home.iterdir()) == list(cwd.iterdir()) == []
+
+
+def test_a_suite_as_great_expectations_own_provider_has_it_made() -> None:
+    """It hands a context over, and takes a suite or a single expectation."""
+
+    def a_suite(context: Any) -> Any:
+        added = context.suites.add(gx.ExpectationSuite(name="kept"))
+        added.add_expectation(gxe.ExpectColumnValuesToNotBeNull(column="x"))
+        return added
+
+    def an_expectation(context: Any) -> Any:
+        assert context.suites.all() == []
+        return gxe.ExpectColumnValuesToNotBeNull(column="x")
+
+    plain = suite(expect(NOT_NULL, column="x"))
+    by_suite, by_one = (load_suite(made_by(make)) for make in (a_suite, an_expectation))
+    assert (by_suite.name, by_one.name) == ("kept", "an_expectation")
+    assert by_suite.document["expectations"] == by_one.document["expectations"]
+    assert by_one.document["expectations"] == load_suite(plain).document["expectations"]
+    assert made_by(lambda: plain) is plain
+    assert made_by(lambda given=plain: given) is plain
+    with pytest.raises(SuiteError):
+        load_suite(made_by(lambda context: None))

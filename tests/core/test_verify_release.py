@@ -75,6 +75,13 @@ def test_a_released_model_is_accepted(world: World) -> None:
     assert any("released at" in line for line in verification.decision.satisfied)
 
 
+def test_a_release_under_a_policy_that_the_trust_policy_does_not_name_is_none(world: World) -> None:
+    world.trust = trust(sections={"release_policies": ["0" * 64, RULES.digest]})
+    assert _verify(world)
+    world.trust = trust(sections={"release_policies": ["0" * 64]})
+    assert _codes(_verify(world)) == {"policy-not-trusted"}
+
+
 def test_ages_are_counted_from_the_release_so_that_use_does_not_make_it_stale(world: World) -> None:
     assert _verify(world, later=timedelta(days=20))  # the validation of seven days was fresh when it was released
 

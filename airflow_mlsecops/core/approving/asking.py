@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
+from airflow_mlsecops.core.digest import Sha256
 from airflow_mlsecops.core.errors import ConfigurationError, StatementError
 from airflow_mlsecops.core.evidence import Evidence, EvidenceSet
 from airflow_mlsecops.core.policy import Dossier, ReleasePolicy, outcomes
@@ -19,6 +21,8 @@ from airflow_mlsecops.core.trust_people import Person
 
 MAX_LINES = 100
 """How many lines of each kind stand in a request."""
+MAX_SOURCES = 20
+"""How many of the data sets and models that the model came from are shown, the direct ones first."""
 _SECOND = timedelta(seconds=1)
 _PLACE = ("orchestrator", "dag_id", "run_id", "task_id", "map_index")
 
@@ -95,7 +99,7 @@ def new_request(
     rows = [row for _, evidence in sections(dossier) for row in newest(evidence)[0]]
     return ApprovalRequest(
         shown=tuple(Shown(item.digest, told.what, told.verdict, told.summary) for item, told in rows),
-        missing=tuple(_bounded(_missing(dossier, policy, now))),
+        missing=tuple(_bounded([*_not_shown(dossier), *_missing(dossier, policy, now)])),
         changes=tuple(_bounded(changes)),
         approvers=terms.approvers,
         excluded=excluded_people(dossier.sets[dossier.model], triggered_by),
@@ -134,8 +138,17 @@ def same_task(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def sections(dossier: Dossier) -> list[tuple[str, EvidenceSet]]:
-    """What the evidence is about: the model, then each data set that verified provenance names; name -> evidence."""
-    return [("", dossier.sets[dossier.model]), *((name, dossier.sets[digest]) for name, digest in dossier.datasets)]
+    """What the evidence is about, with a name: the model, whose name is empty, then what it was made from."""
+    named: dict[Sha256, str] = {}
+    for source in sorted(dossier.sources, key=lambda each: (not each.direct, str(each))):
+        named.setdefault(source.digest, str(source))
+    sources = ((name, dossier.sets[digest]) for digest, name in islice(named.items(), MAX_SOURCES))
+    return [("", dossier.sets[dossier.model]), *sources]
+
+
+def unshown(dossier: Dossier) -> int:
+    """How many more it was made from than :func:`sections` has."""
+    return len(dossier.sets) - len(sections(dossier))
 
 
 def newest(evidence: EvidenceSet) -> tuple[list[tuple[Evidence, Described]], int]:
@@ -162,6 +175,11 @@ def _missing(dossier: Dossier, policy: ReleasePolicy | None, now: datetime) -> l
         asked = [each for each in outcomes(policy, dossier, now) if not _asks_people(each.requirement)]
         lines += [f"{policy.name}: {what}; {advice}" for what, advice in lacks(asked)]
     return list(dict.fromkeys(lines))
+
+
+def _not_shown(dossier: Dossier) -> list[str]:
+    more = unshown(dossier)
+    return [f"it was made from {more} more, whose evidence isn't shown here"] if more > 0 else []
 
 
 def _kind(key: str) -> str:

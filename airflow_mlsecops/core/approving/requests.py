@@ -23,7 +23,7 @@ from airflow_mlsecops.core.clock import to_text
 from airflow_mlsecops.core.digest import Sha256
 from airflow_mlsecops.core.errors import StatementError
 from airflow_mlsecops.core.evidence import CLOCK_SKEW, Refused, collect, refuse
-from airflow_mlsecops.core.policy import Dossier, gather
+from airflow_mlsecops.core.policy import Dossier, gather, gather_all
 from airflow_mlsecops.core.policy.quorum import Answer
 from airflow_mlsecops.core.predicates import APPROVAL_REQUEST, approval_request
 from airflow_mlsecops.core.predicates.approval import Assurance, Decision
@@ -146,7 +146,7 @@ class Case:
             AlreadyAnsweredError: if the person signed that already.
         """
         said = self.asked.said
-        excluded = {person, signer} & {*said.excluded, said.triggered_by}
+        excluded = {person, signer} & said.barred
         if excluded:
             raise ApproverExcludedError(
                 f"{', '.join(sorted(excluded))} triggered the run or signed the artifact", "somebody else has to decide"
@@ -172,13 +172,15 @@ class Case:
         return True
 
 
-def read_requests(store: EvidenceStore, trust: TrustPolicy, now: datetime) -> Requests:
-    """The verified requests of a store.
+def read_requests(
+    store: EvidenceStore, trust: TrustPolicy, now: datetime, about: str = EVERY_REQUEST.digest
+) -> Requests:
+    """The verified requests of a store, or those about one artifact.
 
     Raises:
         StoreUnavailableError: if the store can't be reached.
     """
-    evidence = collect(store, EVERY_REQUEST.digest, trust, now)
+    evidence = collect(store, about, trust, now)
     asked: list[Asked] = []
     refused = list(evidence.refused)
     for item in evidence.of(APPROVAL_REQUEST.slug):
@@ -186,19 +188,21 @@ def read_requests(store: EvidenceStore, trust: TrustPolicy, now: datetime) -> Re
             said = approval_request.parse(item.statement)
             asked.append(Asked(item.digest, _about(item.statement), said, item.signer, run_of(item.statement)))
         except StatementError as error:
-            refused.append(refuse(item, EVERY_REQUEST.digest, error.code, error.message))
+            refused.append(refuse(item, about, error.code, error.message))
     asked.sort(key=lambda each: (each.said.requested_at, each.digest))
     return Requests(tuple(asked), tuple(refused), evidence.broken)
 
 
-def find_request(digest: str, store: EvidenceStore, trust: TrustPolicy, now: datetime) -> Asked:
-    """The verified request of that digest.
+def find_request(
+    digest: str, store: EvidenceStore, trust: TrustPolicy, now: datetime, about: str = EVERY_REQUEST.digest
+) -> Asked:
+    """The verified request of that digest; faster if it is known which artifact it is about.
 
     Raises:
         RequestUnknownError: if there is none that counts.
         StoreUnavailableError: if the store can't be reached.
     """
-    found = read_requests(store, trust, now)
+    found = read_requests(store, trust, now, about)
     for asked in found.asked:
         if asked.digest == digest:
             return asked
@@ -217,12 +221,7 @@ def open_case(asked: Asked, store: EvidenceStore, trust: TrustPolicy, now: datet
         StatementError: if a verified answer can't be read; it may be a rejection.
         StoreUnavailableError: if the store can't be reached.
     """
-    dossier = gather(store, asked.about.identity, trust, now)
-    evidence = dossier.sets[asked.about.identity.digest]
-    answers = answers_in(evidence)
-    standing = tally(asked.said, asked.digest, answers, now)
-    given = tuple(each for each in (*answers, *unlogged_answers(evidence)) if each.said.request == asked.digest)
-    return Case(asked, dossier, standing, given)
+    return _case(asked, gather(store, asked.about.identity, trust, now), now)
 
 
 def open_requests(store: EvidenceStore, trust: TrustPolicy, now: datetime) -> tuple[list[Case], Requests]:
@@ -232,10 +231,11 @@ def open_requests(store: EvidenceStore, trust: TrustPolicy, now: datetime) -> tu
         StoreUnavailableError: if the store can't be reached.
     """
     found, cases = read_requests(store, trust, now), []
-    for asked in found.asked:
+    timely = [asked for asked in found.asked if _is_timely(asked, now)]
+    dossiers = gather_all(store, [asked.about.identity for asked in timely], trust, now)
+    for asked, dossier in zip(timely, dossiers, strict=True):
         try:
-            asked.check_time(now)
-            case = open_case(asked, store, trust, now)
+            case = _case(asked, dossier, now)
             case.check_open(Decision.APPROVED, now)
         except AnswerRefusedError:
             continue
@@ -245,6 +245,22 @@ def open_requests(store: EvidenceStore, trust: TrustPolicy, now: datetime) -> tu
             continue
         cases.append(case)
     return cases, found
+
+
+def _is_timely(asked: Asked, now: datetime) -> bool:
+    try:
+        asked.check_time(now)
+    except AnswerRefusedError:
+        return False
+    return True
+
+
+def _case(asked: Asked, dossier: Dossier, now: datetime) -> Case:
+    evidence = dossier.sets[asked.about.identity.digest]
+    answers = answers_in(evidence)
+    standing = tally(asked.said, asked.digest, answers, now)
+    given = tuple(each for each in (*answers, *unlogged_answers(evidence)) if each.said.request == asked.digest)
+    return Case(asked, dossier, standing, given)
 
 
 def _is_signed(answer: Answer, now: datetime) -> bool:

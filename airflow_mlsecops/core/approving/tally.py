@@ -113,8 +113,7 @@ def different_people(approvals: Sequence[Answer]) -> tuple[Answer, ...]:
     """
     edges: dict[str, dict[str, Answer]] = {}
     for each in approvals:
-        identity, name = _id_and_name(each)
-        edges.setdefault(identity, {}).setdefault(name, each)
+        edges.setdefault(each.identity, {}).setdefault(each.name, each)
     taken: dict[str, str] = {}
 
     def assign(identity: str, tried: set[str]) -> bool:
@@ -148,16 +147,21 @@ def _sift(answers: Iterable[Answer], why_not: Callable[[Answer], str], uncounted
 
 def why_not_asked(request: ApprovalRequest, identity: str, name: str) -> str:
     """Why somebody can't answer a request; empty for one who can."""
-    if {identity, name} & {*request.excluded, request.triggered_by}:
+    if {identity, name} & request.barred:
         return "triggered the run, or made or signed the artifact, and can't decide about it"
     # By id alone: a name can be chosen.
     return "" if not request.approvers or identity in request.approvers else "isn't one of those who were asked"
 
 
+def why_not_under(request: ApprovalRequest, request_digest: Sha256, answer: Answer, now: datetime) -> str:
+    """Why an approval doesn't count under the terms of a request, whatever else was answered; empty if it does."""
+    return _not_asked(request, request_digest, answer) or _no_approval(request, answer, (), now)
+
+
 def _not_asked(request: ApprovalRequest, request_digest: Sha256, answer: Answer) -> str:
     if answer.said.request != request_digest:
         return "answers another request"
-    return why_not_asked(request, *_id_and_name(answer))
+    return why_not_asked(request, answer.identity, answer.name)
 
 
 def _no_approval(request: ApprovalRequest, answer: Answer, rejections: Sequence[Answer], now: datetime) -> str:
@@ -177,10 +181,3 @@ def _no_approval(request: ApprovalRequest, answer: Answer, rejections: Sequence[
         return "gives no reason"
     later = [each for each in rejections if each.said.decided_at >= said.decided_at and each.names & answer.names]
     return "was followed by a rejection" if later else ""
-
-
-def _id_and_name(answer: Answer) -> tuple[str, str]:
-    """Who it is. A person's own key speaks for that person, whatever the statement says."""
-    if answer.item.person:
-        return answer.item.person, answer.item.person
-    return answer.said.approver_id, answer.said.approver

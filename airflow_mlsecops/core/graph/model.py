@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_mlsecops.core.telling import Tone
+from airflow_mlsecops.core.telling import Tone, worst
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Fact:
         summary: one sentence.
         signer: the trusted signer's name.
         evidence: the bundle's digest.
+        current: whether it is the newest of its series: of two results of one control only this one counts today.
     """
 
     what: str
@@ -28,6 +29,7 @@ class Fact:
     summary: str
     signer: str
     evidence: str
+    current: bool = True
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,16 @@ class Node:
     def name(self) -> str:
         """What to call it."""
         return " / ".join(self.names) or self.digest[:12]
+
+    @property
+    def tone(self) -> Tone:
+        """The worst that is said about it today."""
+        return worst(fact.tone for fact in self.facts if fact.current)
+
+    @property
+    def said(self) -> str:
+        """What is said about it today, in a few words."""
+        return ", ".join(dict.fromkeys(f"{fact.what}: {fact.verdict}" for fact in self.facts if fact.current))
 
 
 @dataclass(frozen=True, order=True)

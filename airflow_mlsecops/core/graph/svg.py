@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 
 from airflow_mlsecops.core.graph.model import Graph, Node
 from airflow_mlsecops.core.telling import Tone
 
-_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 230, 58, 70, 22, 20
-_NAME_CHARS = 28
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 256, 58, 44, 22, 20
+_NAME_CHARS = 34
 _COLOURS = {Tone.GOOD: "#1a7f37", Tone.WARN: "#9a6700", Tone.BAD: "#cf222e", Tone.PLAIN: "#57606a"}
-_WORST = (Tone.BAD, Tone.WARN, Tone.GOOD, Tone.PLAIN)
 
 
-def as_svg(graph: Graph) -> str:
-    """One SVG document. Names come from data: all of them are escaped, and there is no link, script or style in it."""
+def as_svg(graph: Graph, link: Callable[[Node], str] | None = None) -> str:
+    """One SVG document. Names come from data: all of them are escaped, and there is no script or style in it.
+
+    Args:
+        graph: what to draw.
+        link: where a node leads to; empty for nowhere. Without it there is no link in the picture.
+    """
     places = _places(graph)
     width = max(x for x, _ in places.values()) + _WIDTH + _MARGIN
     height = max(y for _, y in places.values()) + _HEIGHT + _MARGIN
     box = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
+    role = "group" if link else "img"  # what is inside of an image can't be reached
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {box} font-family="sans-serif" font-size="12" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {box} font-family="sans-serif" font-size="12" role="{role}">',
         f"<title>{_text(f'What {graph.nodes[graph.root].name} was made from, and what was made from it')}</title>",
     ]
     for made, source in sorted({(edge.made, edge.source) for edge in graph.edges}):
         parts.append(_line(places[source], places[made]))
-    parts += [_box(graph.nodes[digest], *places[digest], root=digest == graph.root) for digest in sorted(places)]
+    for digest in sorted(places):
+        node = graph.nodes[digest]
+        box, target = _box(node, *places[digest], root=digest == graph.root), link(node) if link else ""
+        parts.append(f'<a href="{_text(target)}">{box}</a>' if target else box)
     return "\n".join([*parts, "</svg>", ""])
 
 
@@ -59,14 +68,12 @@ def _ranks(graph: Graph) -> dict[str, int]:
 
 
 def _box(node: Node, x: int, y: int, *, root: bool) -> str:
-    tones = {fact.tone for fact in node.facts}
-    colour = _COLOURS[next((tone for tone in _WORST if tone in tones), Tone.PLAIN)]
     name = node.name if len(node.name) <= _NAME_CHARS else node.name[: _NAME_CHARS - 1] + "…"
-    said = ", ".join(dict.fromkeys(f"{fact.what}: {fact.verdict}" for fact in node.facts))
+    said = f" - {node.said}" if node.said else ""
     return (
-        f"<g><title>{_text(f'{node.name} sha256:{node.digest}')}{_text(f' - {said}' if said else '')}</title>"
-        f'<rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" fill="#ffffff" stroke="{colour}"'
-        f' stroke-width="{3 if root else 1.5}"/>'
+        f"<g><title>{_text(f'{node.name} sha256:{node.digest}')}{_text(said)}</title>"
+        f'<rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" fill="#ffffff"'
+        f' stroke="{_COLOURS[node.tone]}" stroke-width="{3 if root else 1.5}"/>'
         f'<text x="{x + 10}" y="{y + 18}" fill="#57606a">{_text(node.kind or "artifact")}</text>'
         f'<text x="{x + 10}" y="{y + 34}" fill="#1f2328" font-weight="bold">{_text(name)}</text>'
         f'<text x="{x + 10}" y="{y + 50}" fill="#57606a">sha256:{node.digest[:16]}…</text></g>'

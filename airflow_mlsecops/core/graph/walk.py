@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
@@ -23,6 +23,8 @@ _ARTIFACTS = frozenset(kind.value for kind in Kind)
 _ASKABLE = _ARTIFACTS | {""}
 """Kinds that statements can be about; code and packages are only named."""
 _DIGEST_CHARS = 64
+Hint = Callable[[str], Iterable[str]]
+MaySee = Callable[[Evidence], bool]
 
 
 class Direction(StrEnum):
@@ -40,6 +42,9 @@ def walk(
     digest: str,
     direction: Direction = Direction.BOTH,
     limit: int = LIMIT,
+    *,
+    hint: Hint | None = None,
+    may_see: MaySee | None = None,
 ) -> Graph:
     """Collect what an artifact was made from, what was made from it, or both.
 
@@ -55,11 +60,14 @@ def walk(
         digest: SHA-256 of the artifact.
         direction: sources, uses or both.
         limit: nodes at most.
+        hint: what may have been made from a digest, as an index knows it. Then only that is read on the way to the
+            uses; each edge is verified all the same, and what the index doesn't know yet isn't found.
+        may_see: whether whoever asks may know of a statement; the others are as if they weren't there.
 
     Raises:
         StoreUnavailableError: if the store can't be reached.
     """
-    found = _Found(store, trust, now, limit)
+    found = _Found(store, trust, now, limit, hint, may_see or (lambda _: True))
     found.meet(digest, "", "")
     if direction is not Direction.USES:
         found.sources(digest)
@@ -73,8 +81,17 @@ def walk(
 class _Found:
     """What the walk has met. Evidence is read in batches, because each asks the whole log, where there is one."""
 
-    def __init__(self, store: EvidenceStore, trust: TrustPolicy, now: datetime, limit: int) -> None:
+    def __init__(
+        self,
+        store: EvidenceStore,
+        trust: TrustPolicy,
+        now: datetime,
+        limit: int,
+        hint: Hint | None,
+        may_see: MaySee,
+    ) -> None:
         self._store, self._trust, self._now, self._limit = store, trust, now, limit
+        self._hint, self._may_see = hint, may_see
         self._reader = EvidenceReader.open(store, trust, now)
         self._sets: dict[str, EvidenceSet] = {}
         self.nodes: dict[str, Node] = {}
@@ -84,15 +101,15 @@ class _Found:
     def load(self, digests: Iterable[str]) -> None:
         """Read all about these artifacts, once, and tell it at their nodes."""
         new = [digest for digest in digests if digest not in self._sets and self.nodes[digest].kind in _ASKABLE]
-        judged = self._reader.complete({digest: self._reader.collect(digest) for digest in new})
-        for digest, evidence in judged.items():
+        for digest, whole in self._reader.complete(self._reader.collect_all(new)).items():
+            evidence = replace(whole, verified=tuple(filter(self._may_see, whole.verified)))
             self._sets[digest] = evidence
-            facts = sorted(evidence.verified, key=lambda item: (told_time(describe(item.statement)), item.digest))
+            facts = _facts(evidence.verified)
             node = self.nodes[digest]
             self.nodes[digest] = replace(
                 node,
                 kind=node.kind or _kind_of(evidence.verified, digest),
-                facts=tuple(map(_fact, facts)),
+                facts=facts,
                 not_counted=len(evidence.refused) + len(evidence.broken),
             )
             for item in evidence.verified:
@@ -116,11 +133,12 @@ class _Found:
 
     def uses(self, digest: str) -> None:
         """Follow provenance the other way."""
-        made_from = self._all_provenance()
+        made_from = None if self._hint else self._provenance_of(self._store.subjects())
         queue, seen = deque([digest]), {digest}
         while queue:
             source = queue.popleft()
-            for made, name, item in made_from.get(source, ()):
+            known = self._provenance_of(self._hint(source)) if self._hint else made_from or {}
+            for made, name, item in known.get(source, ()):
                 self._name(source, [name])
                 if not self.meet(made, _kind_of([item], made), ""):
                     return
@@ -129,18 +147,18 @@ class _Found:
                     seen.add(made)
                     queue.append(made)
 
-    def _all_provenance(self) -> dict[str, list[tuple[str, str, Evidence]]]:
+    def _provenance_of(self, subjects: Iterable[str]) -> dict[str, list[tuple[str, str, Evidence]]]:
         """Source -> what was made from it, its own name there, and the verified provenance that says so."""
         reader = EvidenceReader.open(self._store, self._trust, self._now)
         sets: dict[str, EvidenceSet] = {}
-        for subject in self._store.subjects():
+        for subject in subjects:
             # Whoever can write to the store can make folders in it; one with another name is no subject.
             bundles = self._store.find(subject, PROVENANCE.slug) if len(subject) == _DIGEST_CHARS else []
             if bundles:
                 sets[subject] = reader.judge(subject, bundles)
         uses: dict[str, list[tuple[str, str, Evidence]]] = {}
         for subject, evidence in reader.complete(sets).items():
-            for item in evidence.of(PROVENANCE.slug):
+            for item in filter(self._may_see, evidence.of(PROVENANCE.slug)):
                 for source, _, name in _dependencies(item):
                     uses.setdefault(source, []).append((subject, name, item))
         return uses
@@ -175,6 +193,22 @@ def _kind_of(evidence: Iterable[Evidence], digest: str) -> str:
     return " / ".join(sorted(kinds - {""}))
 
 
-def _fact(item: Evidence) -> Fact:
-    told = describe(item.statement)
-    return Fact(told.what, told.verdict, told.tone, told.summary, item.signer, item.digest)
+def _facts(evidence: Iterable[Evidence]) -> tuple[Fact, ...]:
+    """What is said, the oldest first."""
+    told = sorted(
+        ((described, item) for item in evidence for described in [describe(item.statement)]),
+        key=lambda pair: (told_time(pair[0]), pair[1].digest),
+    )
+    newest = {described.series: item.digest for described, item in told}
+    return tuple(
+        Fact(
+            said.what,
+            said.verdict,
+            said.tone,
+            said.summary,
+            item.signer,
+            item.digest,
+            current=not said.series or newest[said.series] == item.digest,
+        )
+        for said, item in told
+    )

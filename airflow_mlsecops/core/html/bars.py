@@ -1,17 +1,16 @@
-"""Bar plots as inline SVG. Geometry goes into attributes, never into ``style``, which the page's policy refuses."""
+"""Horizontal bars, for things that have names."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from airflow_mlsecops.core.html.plot import TONES, box, finite, legend, plot, sentence, words
 from airflow_mlsecops.core.html.text import Html, element
 
 _WIDTH = 640
-_ROW = 18
+_ROW = 16
 _LABEL = 190
-_TONES = ("first", "second", "third")
 
 
 def bars(labels: Sequence[Any], series: Mapping[str, Sequence[float]]) -> Html:
@@ -24,38 +23,27 @@ def bars(labels: Sequence[Any], series: Mapping[str, Sequence[float]]) -> Html:
     Raises:
         ValueError: for more than three series, or one of another length.
     """
-    if len(series) > len(_TONES) or any(len(values) != len(labels) for values in series.values()):
-        raise ValueError("expected at most three series, each as long as the labels")
-    top = max((_finite(value) for values in series.values() for value in values), default=0.0) or 1.0
-    drawn, y = [_legend(list(series))], _ROW
+    check_series(labels, series)
+    top = max((finite(value) for values in series.values() for value in values), default=0.0) or 1.0
+    drawn, y = [element("g", *legend(_LABEL, 1, list(series)))], _ROW + 6
     for place, label in enumerate(labels):
-        drawn.append(_words(0, y + 13, str(label)[:28], "label"))
-        for tone, values in zip(_TONES, series.values(), strict=False):
-            value = _finite(values[place])
-            width = (_WIDTH - _LABEL - 80) * value / top
-            drawn.append(_box(_LABEL, y + 3, width, tone))
-            drawn.append(_words(_LABEL + width + 5, y + 13, f"{values[place]:.4g}", "value"))
+        drawn.append(words(0, y + 12, str(label)[:28]))
+        for tone, values in zip(TONES, series.values(), strict=False):
+            width = (_WIDTH - _LABEL - 60) * finite(values[place]) / top
+            drawn += [
+                box(_LABEL, y + 2, width, 12, tone),
+                words(_LABEL + width + 5, y + 12, f"{values[place]:.3g}", "value"),
+            ]
             y += _ROW
-        y += 4
-    size = {"viewBox": f"0 0 {_WIDTH} {y + 4}", "width": _WIDTH, "height": y + 4, "role": "img", "class": "plot"}
-    return element("svg", *drawn, attributes=size)
+        y += 6
+    return plot(drawn, width=_WIDTH, height=y + 2, label=sentence(labels, list(series.items())))
 
 
-def _legend(names: Sequence[str]) -> Html:
-    drawn: list[Html] = []
-    for place, (tone, name) in enumerate(zip(_TONES, names, strict=False)):
-        drawn += [_box(_LABEL + 140 * place, 1, 12, tone), _words(_LABEL + 140 * place + 17, 12, name[:20], "label")]
-    return element("g", *drawn)
+def check_series(labels: Sequence[Any], series: Mapping[str, Sequence[float]]) -> None:
+    """Refuse what can't be drawn.
 
-
-def _box(x: float, y: float, width: float, tone: str) -> Html:
-    shape = {"x": f"{x:.1f}", "y": f"{y:.1f}", "width": f"{width:.1f}", "height": 12, "class": tone}
-    return element("rect", attributes=shape)
-
-
-def _words(x: float, y: float, words: str, kind: str) -> Html:
-    return element("text", words, attributes={"x": f"{x:.1f}", "y": f"{y:.1f}", "class": kind})
-
-
-def _finite(value: float) -> float:
-    return float(value) if math.isfinite(value) and value > 0 else 0.0
+    Raises:
+        ValueError: for more than three series, or one of another length than the labels.
+    """
+    if len(series) > len(TONES) or any(len(values) != len(labels) for values in series.values()):
+        raise ValueError("expected at most three series, each as long as the labels")

@@ -33,7 +33,7 @@ def page(title: Any, content: Iterable[Any], *, subtitle: Any = "") -> bytes:
         element("title", title),
         Html(f"<style>{css}</style>"),
     ]
-    body = [element("h1", title), element("p", subtitle, attributes={"class": "quiet"}) if subtitle else Html("")]
+    body = [element("h1", title), quiet(subtitle) if subtitle else Html("")]
     html = f'<!doctype html>\n<html lang="en"><head>{"".join(head)}</head>\n<body><main>{"".join(body)}'
     html += "\n".join(text(item) for item in content)
     return f"{html}</main></body></html>\n".encode()
@@ -51,11 +51,38 @@ def section(heading: Any, content: Iterable[Any]) -> Html:
     return element("section", element("h2", heading), *content)
 
 
+def verdict(word: Any, tone: str, lead: Any, figures: Iterable[tuple[Any, Any]], content: Iterable[Any] = ()) -> Html:
+    """The card at the top: the verdict in a word, in a sentence, and in a few figures.
+
+    Args:
+        word: the verdict.
+        tone: see :func:`badge`.
+        lead: the sentence.
+        figures: each a number and what it is of.
+        content: what else has to be seen first.
+    """
+    tiles = (element("li", element("b", figure), " ", element("span", of)) for figure, of in figures)
+    heading = element("h2", "Verdict: ", badge(word, tone))
+    said = element("p", lead, attributes={"class": "lead"})
+    numbers = element("ul", *tiles, attributes={"class": "tiles"})
+    return element("section", heading, said, numbers, *content, attributes={"class": f"hero {tone}"})
+
+
+def folded(summary: Any, content: Iterable[Any]) -> Html:
+    """What is shown only to those who open it."""
+    return element("details", element("summary", summary), *content)
+
+
 def badge(word: Any, tone: str = "plain") -> Html:
     """A word in colour; ``tone`` is ``good``, ``warn``, ``bad`` or ``plain``."""
-    return element("span", word, attributes={"class": f"badge {tone}"})
+    return element("span", word, attributes={"class": f"badge {tone}" + (" wide" if len(str(word)) > 40 else "")})
 
 
 def paragraph(*content: Any) -> Html:
     """A paragraph."""
     return element("p", *content)
+
+
+def quiet(*content: Any) -> Html:
+    """A paragraph that stands back."""
+    return element("p", *content, attributes={"class": "quiet"})

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from airflow_mlsecops.core.errors import ConfigurationError
 
-VERSION = 1
+VERSION = 4
 """Goes up whenever the schema or what is written changes; another version's file is left alone."""
 _BUSY_SECONDS = 10.0
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from airflow_mlsecops.core.index.lists import Page, StatementItem, Window, statement_of, statements
 from airflow_mlsecops.core.predicates import ALARM, APPROVAL, APPROVAL_REQUEST, PROMOTION
 from airflow_mlsecops.core.predicates.alarm import EVERY_ALARM
+from airflow_mlsecops.core.predicates.approval import Assurance
 from airflow_mlsecops.core.predicates.topic import MODEL_LINE
 
 _MOST = 1000
@@ -63,24 +65,42 @@ class State:
 def waiting(connection: sqlite3.Connection, readable: Collection[str], now: datetime) -> list[Waiting]:
     """The requests that wait for an answer, those that end first at the front."""
     rows = connection.execute(
-        "SELECT * FROM statement WHERE slug = ? AND code = '' AND json_extract(more, '$.until') > ? "
-        "AND dag_id IN (SELECT value FROM json_each(?)) ORDER BY json_extract(more, '$.until') LIMIT ?",
+        "SELECT * FROM statement WHERE slug = ? AND kind IN ('model', 'dataset') AND code = '' "
+        "AND json_extract(more, '$.until') > ? AND dag_id IN (SELECT value FROM json_each(?)) "
+        "ORDER BY json_extract(more, '$.until') LIMIT ?",
         (APPROVAL_REQUEST.slug, now.timestamp(), json.dumps(sorted(readable)), _MOST),
     ).fetchall()
     found = []
     for request in map(statement_of, rows):
+        more = request.more
         answers = connection.execute(
-            "SELECT verdict, json_extract(more, '$.by') FROM statement WHERE subject = ? AND slug = ? AND code = '' "
+            "SELECT verdict, more FROM statement WHERE subject = ? AND slug = ? AND code = '' "
             "AND json_extract(more, '$.request') = ?",
             (request.sha256, APPROVAL.slug, request.evidence),
         ).fetchall()
-        approved = tuple(sorted({str(by) for verdict, by in answers if verdict == "approved"}))
-        if any(verdict != "approved" for verdict, _ in answers) or len(approved) >= request.more["quorum"]:
+        given = [(verdict, said) for verdict, said in _said(answers) if _may_answer(said, more)]
+        sure = [said for verdict, said in given if verdict == "approved" and _is_sure(said, more)]
+        approved = tuple(sorted({said["by"] for said in sure}))
+        if any(verdict != "approved" for verdict, _ in given) or len(approved) >= more["quorum"]:
             continue
-        more = request.more
         until = datetime.fromtimestamp(more["until"], UTC)
         found.append(Waiting(request, until, approved, more["quorum"], tuple(more["approvers"]), more["level"]))
     return found
+
+
+def _said(answers: Iterable[sqlite3.Row]) -> list[tuple[str, dict[str, Any]]]:
+    return [(row["verdict"], json.loads(row["more"])) for row in answers]
+
+
+def _may_answer(said: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+    """As :func:`airflow_mlsecops.core.approving.tally.why_not_asked` has it."""
+    if {said["by"], said["name"]} & set(asked["barred"]):
+        return False
+    return not asked["approvers"] or said["by"] in asked["approvers"]
+
+
+def _is_sure(said: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+    return bool(asked["level"] != Assurance.SIGNED or said["level"] == Assurance.SIGNED)
 
 
 def stages(connection: sqlite3.Connection, readable: Collection[str], window: Window) -> Page[StatementItem]:
@@ -91,6 +111,23 @@ def stages(connection: sqlite3.Connection, readable: Collection[str], window: Wi
         f"SELECT *, max(at) {_PROMOTIONS} GROUP BY {_STAGE} ORDER BY max(at) DESC LIMIT :limit OFFSET :offset", given
     )
     return Page(tuple(map(statement_of, rows)), total, window.number, window.size)
+
+
+def standing(
+    connection: sqlite3.Connection, readable: Collection[str], digests: Collection[str]
+) -> dict[str, tuple[str, ...]]:
+    """Which of these models stand where today: SHA-256 -> ``production 1.4.0`` and the like."""
+    given = {"slug": PROMOTION.slug, "kind": MODEL_LINE, "dags": json.dumps(sorted(readable))}
+    rows = connection.execute(
+        f"SELECT more FROM (SELECT more, max(at) {_PROMOTIONS} GROUP BY {_STAGE}) "
+        "WHERE json_extract(more, '$.artifact') IN (SELECT value FROM json_each(:digests))",
+        {**given, "digests": json.dumps(sorted(digests))},
+    )
+    found: dict[str, tuple[str, ...]] = {}
+    for (more,) in rows:
+        said = json.loads(more)
+        found[said["artifact"]] = (*found.get(said["artifact"], ()), f"{said['stage']} {said['version']}")
+    return found
 
 
 def alarms(connection: sqlite3.Connection, readable: Collection[str], window: Window) -> Page[StatementItem]:
@@ -119,6 +156,7 @@ def state_of(connection: sqlite3.Connection) -> State:
 
 _PROMOTIONS = (
     "FROM statement WHERE slug = :slug AND kind = :kind AND code = '' "
+    "AND json_extract(more, '$.artifact') IS NOT NULL "  # one that can't be read says of no stage what stands there
     "AND dag_id IN (SELECT value FROM json_each(:dags))"
 )
 _STAGE = "json_extract(more, '$.name'), json_extract(more, '$.stage')"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow_mlsecops.core.errors import MlsecopsError, RevokedError
-from airflow_mlsecops.core.evidence import weigh
+from airflow_mlsecops.core.evidence import Evidence, weigh
 from airflow_mlsecops.core.findings import Severity
+from airflow_mlsecops.core.policy import quorum
 from airflow_mlsecops.core.predicates import APPROVAL, APPROVAL_REQUEST, PROMOTION, PROVENANCE, approval_request
 from airflow_mlsecops.core.predicates import approval as approval_predicate
 from airflow_mlsecops.core.predicates import promotion as promotion_predicate
@@ -23,6 +24,8 @@ from airflow_mlsecops.core.trust import TrustPolicy
 MAX_FINDINGS = 50
 """How many findings of one statement are listed; the artifact's page has all that the statement has."""
 _MAX_TEXT = 500
+_LAST = datetime.max.replace(microsecond=0, tzinfo=UTC)
+"""A float has too few digits for the microseconds of the year 9999, and what is after it is no time."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +66,14 @@ def row_of(found: Found, subject: str, trust: TrustPolicy, now: datetime) -> Row
         "verdict": told.verdict,
         "tone": told.tone.value,
         "summary": told.summary[:_MAX_TEXT],
-        "at": told.when.timestamp() if told.when else 0.0,
+        "at": min(told.when, _LAST).timestamp() if told.when else 0.0,
         "series": told.series,
         "signer": evidence.signer,
         "signed_with": evidence.signed_with,
         "name": name[:_MAX_TEXT],
         "kind": kind,
         "findings": told.findings_total,
-        "more": json.dumps(_more(statement)),
+        "more": json.dumps(_more(evidence)),
     }
     return Row(values, told.findings[:MAX_FINDINGS], _sources(statement))
 
@@ -99,8 +102,9 @@ def _called(statement: Statement, subject: str) -> tuple[str, str]:
     return name, kind
 
 
-def _more(statement: Statement) -> dict[str, Any]:
+def _more(evidence: Evidence) -> dict[str, Any]:
     """What a list needs to know of some predicates; nothing of a statement that can't be read."""
+    statement = evidence.statement
     try:
         if statement.predicate_type == PROMOTION.uri:
             said = promotion_predicate.parse(statement)
@@ -116,15 +120,20 @@ def _more(statement: Statement) -> dict[str, Any]:
         if statement.predicate_type == APPROVAL_REQUEST.uri:
             asked = approval_request.parse(statement)
             return {
-                "until": asked.expires_at.timestamp(),
+                "until": min(asked.expires_at, _LAST).timestamp(),
                 "quorum": asked.quorum,
                 "approvers": list(asked.approvers),
-                "excluded": list(asked.excluded),
-                "level": asked.level,
+                "barred": sorted(asked.barred),
+                "level": asked.level.value,
             }
         if statement.predicate_type == APPROVAL.uri:
-            answer = approval_predicate.parse(statement)
-            return {"request": answer.request, "by": answer.approver_id}
+            answer = quorum.answer(approval_predicate.parse(statement), evidence)
+            return {
+                "request": answer.said.request,
+                "by": answer.identity,
+                "name": answer.name,
+                "level": answer.level.value,
+            }
     except MlsecopsError:
         pass
     return {}

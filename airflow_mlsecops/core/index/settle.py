@@ -34,7 +34,8 @@ def settle(connection: sqlite3.Connection, subjects: Iterable[str], logged: Logg
     1. A statement counts if it did by itself, nothing revokes it or its signer, and the log has it where it has to.
        Of a signer that was revoked nothing counts here; a page about one artifact asks since when.
     2. Of a series the newest that counts is current, the worse of two that are equally new.
-    3. An artifact is told for each Dag apart, because not everybody may read each.
+    3. An artifact is told for each Dag apart, because not everybody may read each. That it was revoked is told to all:
+       whoever did that, from a command line as a rule, names no Dag.
     """
     for subject in subjects:
         rows = connection.execute("SELECT * FROM statement WHERE subject = ?", (subject,)).fetchall()
@@ -53,13 +54,14 @@ def settle(connection: sqlite3.Connection, subjects: Iterable[str], logged: Logg
                     "UPDATE finding SET open = ? WHERE statement = ?", (int(not code and newest), row["id"])
                 )
         # 3.
+        revoked = {row["id"] for row in rows if row["slug"] == REVOCATION.slug and not codes[row["id"]]}
         connection.execute("DELETE FROM presence WHERE subject = ?", (subject,))
         by_dag: dict[str, list[sqlite3.Row]] = {}
         for row in rows:
             by_dag.setdefault(row["dag_id"], []).append(row)
         connection.executemany(
             "INSERT INTO presence VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(subject, dag, *_presence(connection, of_dag, codes, current)) for dag, of_dag in by_dag.items()],
+            [(subject, dag, *_presence(connection, of_dag, codes, current, revoked)) for dag, of_dag in by_dag.items()],
         )
 
 
@@ -114,7 +116,7 @@ def _current(rows: Iterable[sqlite3.Row]) -> set[int]:
 
 
 def _presence(
-    connection: sqlite3.Connection, rows: list[sqlite3.Row], codes: dict[int, str], current: set[int]
+    connection: sqlite3.Connection, rows: list[sqlite3.Row], codes: dict[int, str], current: set[int], revoked: set[int]
 ) -> tuple[Any, ...]:
     counting = sorted((row for row in rows if not codes[row["id"]]), key=lambda row: row["at"], reverse=True)
     now = [row for row in counting if row["id"] in current]
@@ -134,7 +136,7 @@ def _presence(
         len(rows),
         len(rows) - len(counting),
         told[0]["at"] if told else 0.0,
-        tones.count(Tone.BAD.value),
+        len(revoked.union(row["id"] for row in now if row["tone"] == Tone.BAD.value)),
         tones.count(Tone.WARN.value),
         severities[2],
         severities[1],

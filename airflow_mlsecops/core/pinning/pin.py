@@ -6,18 +6,14 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 from urllib.parse import unquote
 
 from airflow_mlsecops.core.artifact import Artifact, Form, Kind
 from airflow_mlsecops.core.digest import HashingSink, sha256_bytes
-from airflow_mlsecops.core.errors import (
-    ArtifactChangedError,
-    ArtifactRefusedError,
-    ConfigurationError,
-)
+from airflow_mlsecops.core.errors import ArtifactChangedError
 from airflow_mlsecops.core.manifest import FileEntry, Manifest
-from airflow_mlsecops.core.pinning.beside import SIGNATURE_NAME, signature_beside
+from airflow_mlsecops.core.pinning.beside import signature_beside
+from airflow_mlsecops.core.pinning.copies import Create, check_empty, copy_to, leave_pinned
 from airflow_mlsecops.core.pinning.pool import Meter, read_all
 from airflow_mlsecops.core.pinning.reuse import Reuse, Reused
 from airflow_mlsecops.core.pinning.sources import Access, Source, SourceFile, open_source
@@ -49,10 +45,6 @@ class Pin:
         """What has to be in the store so that the artifact can be found and explained again."""
         manifest = (self.manifest.to_bytes(),) if self.artifact.form is Form.TREE else ()
         return manifest + ((self.versions,) if self.versions else ())
-
-
-Create = Callable[[str], IO[bytes]]
-"""Makes the place into which one file of an artifact is copied, by its normalised name."""
 
 
 def pin(
@@ -89,6 +81,33 @@ def pin(
     )
 
 
+def pinned_copy(
+    uri: str, into: Path, *, name: str = "", kind: Kind = Kind.DATASET, access: Access | None = None
+) -> tuple[Pin, Path]:
+    """Pin what lies at ``uri`` and copy it into the empty folder ``into``, in one pass over the bytes.
+
+    The digest is that of the very bytes that were copied, so the copy is as good as one that :func:`verified_copy`
+    makes of them later, at the cost of another pass.
+
+    Args:
+        uri: as for :func:`pin`.
+        into: an existing, empty, private folder.
+        name: as for :func:`pin`.
+        kind: as for :func:`pin`.
+        access: how to reach S3.
+
+    Returns:
+        The pin, and the path of the copied file or folder.
+
+    Raises:
+        ArtifactNotFoundError, ArtifactRefusedError, ArtifactChangedError, ArtifactUnavailableError: as :func:`pin`.
+        ConfigurationError: if ``into`` isn't empty: what lies there would pass for part of the artifact.
+    """
+    check_empty(into)
+    pinned = pin(uri, name=name, kind=kind, access=access, copy=copy_to(into))
+    return pinned, _placed(pinned, into)
+
+
 def verified_copy(
     artifact: Artifact, into: Path, *, access: Access | None = None, blob: Callable[[str], bytes] | None = None
 ) -> Path:
@@ -107,13 +126,8 @@ def verified_copy(
             caller to remove.
         ConfigurationError: if ``into`` isn't empty: what lies there would pass for part of the artifact.
     """
-    if any(into.iterdir()):
-        raise ConfigurationError(f"{into} is not empty", "give a new, empty folder for the private copy")
-    manifest = _again(artifact, access, blob, copy_to(into)).manifest
-    if artifact.form is Form.FILE:
-        return into / manifest.entries[0].name
-    leave_pinned(into, manifest)
-    return into
+    check_empty(into)
+    return _placed(_again(artifact, access, blob, copy_to(into)), into)
 
 
 def recheck(
@@ -140,15 +154,12 @@ def recheck(
     return _again(artifact, access, blob, None, reuse)
 
 
-def copy_to(folder: Path) -> Create:
-    """Copies into ``folder``, which exists, is empty and private, under the files' own names."""
-    return lambda name: _create(folder / name)
-
-
-def leave_pinned(folder: Path, manifest: Manifest) -> None:
-    """Remove the ``model.sig`` that was copied, but isn't part of what was pinned."""
-    if SIGNATURE_NAME not in {entry.name for entry in manifest.entries}:
-        (folder / SIGNATURE_NAME).unlink(missing_ok=True)
+def _placed(pinned: Pin, into: Path) -> Path:
+    """The path of the file or folder that was copied; what isn't part of the artifact is removed."""
+    if pinned.artifact.form is Form.FILE:
+        return into / pinned.manifest.entries[0].name
+    leave_pinned(into, pinned.manifest)
+    return into
 
 
 def _again(
@@ -252,14 +263,3 @@ def _read(source: Source, file: SourceFile, copy: Create | None, meter: Meter) -
             sink = HashingSink(target, meter)
             version = source.read(file, sink)
     return FileEntry(file.name, sink.size, sink.sha256()), version
-
-
-def _create(target: Path) -> IO[bytes]:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # "x": two names that a case-insensitive disk takes for one must not overwrite each other.
-        return target.open("xb")
-    except (FileExistsError, NotADirectoryError) as error:
-        raise ArtifactRefusedError(
-            f"two files of the artifact would both be copied to {target}", "rename one of them"
-        ) from error

@@ -3,7 +3,7 @@
 from airflow_mlsecops.core.evidence import CLOCK_SKEW
 from airflow_mlsecops.core.policy.decision import Decision, Reason
 from airflow_mlsecops.core.policy.evaluate import Outcome, evaluate, objections, outcomes
-from airflow_mlsecops.core.policy.gather import Dossier, gather
+from airflow_mlsecops.core.policy.gather import Dossier, gather, gather_all
 from airflow_mlsecops.core.policy.release_policy import ReleasePolicy, Requirement
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Requirement",
     "evaluate",
     "gather",
+    "gather_all",
     "objections",
     "outcomes",
 ]

@@ -103,12 +103,13 @@ def _try(
     facts = {**given, **_facts(case.get("with", {}))}
     for name, change in _facts(case.get("change", {})).items():
         facts[name] = {**_known(facts, name, case), **change}
+    said = dict(facts)  # what is left out can still be named
     for name in names(case, "without"):
         _known(facts, name, case)
         del facts[name]
     for name in names(case, "revoked"):
         _known(artifacts, name, case)
-    reader = Facts(artifacts, NOW, policy.name)
+    reader = Facts(artifacts, NOW, policy.name, said)
     dossier = _dossier(artifacts, [reader.evidence(fact) for fact in facts.values()], names(case, "revoked"))
     decision = evaluate(policy, dossier, NOW)
     return CaseResult(case["name"], decision, _wrong(case, decision))

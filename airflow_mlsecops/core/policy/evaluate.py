@@ -42,7 +42,8 @@ class Outcome:
 def evaluate(policy: ReleasePolicy, dossier: Dossier, now: datetime, decided_at: datetime | None = None) -> Decision:
     """Decide whether the model may go out.
 
-    1. Nothing about the model or anything that it came from is broken, withheld or revoked.
+    1. The policy is one that whoever gathered the evidence lets count, and nothing about the model or anything that it
+       came from is broken, withheld or revoked.
     2. Each requirement holds for everything that it speaks of, or is waived there.
     3. Whatever can't be read counts as NO.
 
@@ -77,6 +78,9 @@ def outcomes(
     """What comes of each requirement, one by one; see :func:`evaluate`, which adds them up."""
     times = Times(now, now if decided_at is None else decided_at)
     # 1.
+    if dossier.policies and policy.digest not in dossier.policies:
+        text = f"the trust policy doesn't name this release policy {policy.name} (sha256:{policy.digest})"
+        yield Outcome(None, "", Reason("policy-not-trusted", text))
     for evidence in dossier.sets.values():
         yield from (Outcome(None, "", reason) for reason in objections(evidence))
     if dossier.cut:

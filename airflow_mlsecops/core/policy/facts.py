@@ -12,18 +12,20 @@ from typing import Any
 from airflow_mlsecops.core.artifact import Artifact, Form, Kind
 from airflow_mlsecops.core.clock import to_text
 from airflow_mlsecops.core.config_file import brief, only_keys
-from airflow_mlsecops.core.digest import sha256_bytes
+from airflow_mlsecops.core.digest import Sha256, sha256_bytes
 from airflow_mlsecops.core.errors import PolicyError
 from airflow_mlsecops.core.evidence import Evidence
 from airflow_mlsecops.core.policy.requirement import names, read_age
 from airflow_mlsecops.core.predicates import (
     APPROVAL,
+    APPROVAL_REQUEST,
     BOM,
     PROVENANCE,
     SIGNATURE,
     TEST_RESULT,
     WAIVER,
     approval,
+    approval_request,
     bom,
     control_run,
     predicate_by_uri,
@@ -46,10 +48,13 @@ class Facts:
         artifacts: the artifacts by name.
         now: the time from which ages are counted.
         policy: name of the policy that waivers are for.
+        facts: all facts by name; an approval names the request that it answers.
     """
 
-    def __init__(self, artifacts: Mapping[str, Artifact], now: datetime, policy: str) -> None:
-        self._artifacts, self._now, self._policy = artifacts, now, policy
+    def __init__(
+        self, artifacts: Mapping[str, Artifact], now: datetime, policy: str, facts: Mapping[str, Fact]
+    ) -> None:
+        self._artifacts, self._now, self._policy, self._facts = artifacts, now, policy, facts
 
     def evidence(self, fact: Fact) -> tuple[str, Evidence, bool]:
         """The artifact's name, the statement, and whether it was withdrawn.
@@ -103,6 +108,23 @@ class Facts:
         """That it was signed."""
         return signature.build(artifact, signed_at=made, evidence=[], run={})
 
+    def request(self, fact: Fact, artifact: Artifact, made: datetime) -> Statement:
+        """That people were asked, and on which terms."""
+        triggered_by = _text(fact, "triggered_by", "example")
+        asked = approval_request.ApprovalRequest(
+            shown=(),
+            missing=(),
+            changes=(),
+            approvers=tuple(names(fact, "approvers")),
+            excluded=(triggered_by, *names(fact, "excluded")),
+            quorum=1,
+            level=approval.Assurance.RECORDED,
+            triggered_by=triggered_by,
+            requested_at=made,
+            expires_at=made + (read_age(fact, "for") or timedelta(days=7)),
+        )
+        return approval_request.build(artifact, asked, {})
+
     def approval(self, fact: Fact, artifact: Artifact, made: datetime) -> Statement:
         """What a person decided; ``person`` says whose own key signed it, as a trust policy would."""
         who = _text(fact, "approver", "")
@@ -115,7 +137,7 @@ class Facts:
             approver={"id": who, "name": who},
             identity_source="example",
             reason="as the example says",
-            request=_NOTHING,
+            request=self._answered(fact),
             evidence=[],
             requested_at=made,
             decided_at=made,
@@ -124,6 +146,16 @@ class Facts:
         )
         level = _text(fact, "level", approval.Assurance.RECORDED.value)
         return Statement.build([artifact], APPROVAL.uri, {**statement.predicate, "assurance": level})
+
+    def _answered(self, fact: Fact) -> Sha256:
+        """Digest of the request that an approval answers."""
+        name = _text(fact, "request", "")
+        if not name:
+            return _NOTHING
+        request = self._facts.get(name, {})
+        if request.get("evidence") != APPROVAL_REQUEST.slug:
+            raise PolicyError(f"an approval answers {brief(name)}", "give the name of a fact of approval-request")
+        return self.evidence(request)[1].digest
 
     def bill(self, fact: Fact, artifact: Artifact, made: datetime) -> Statement:
         """Under which licences it is."""
@@ -162,7 +194,8 @@ _KINDS: dict[str, tuple[set[str], Callable[[Facts, Fact, Artifact, datetime], St
     TEST_RESULT.slug: ({"control", "verdict", "metrics"}, Facts.control),
     PROVENANCE.slug: ({"from", "triggered_by"}, Facts.provenance),
     SIGNATURE.slug: (set(), Facts.signature),
-    APPROVAL.slug: ({"approver", "decision", "level"}, Facts.approval),
+    APPROVAL.slug: ({"approver", "decision", "level", "request"}, Facts.approval),
+    APPROVAL_REQUEST.slug: ({"approvers", "excluded", "triggered_by", "for"}, Facts.request),
     BOM.slug: ({"licences"}, Facts.bill),
     WAIVER.slug: ({"requirement", "for", "policy"}, Facts.waiver),
 }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from airflow_mlsecops.core.artifact import Identity, Kind
 from airflow_mlsecops.core.digest import Sha256, parse_sha256
@@ -31,8 +32,13 @@ class Source:
     digest: Sha256
     direct: bool
 
+    @property
+    def is_data(self) -> bool:
+        """Whether it is a data set."""
+        return self.kind == Kind.DATASET
+
     def __str__(self) -> str:
-        return f"{'data set' if self.kind == Kind.DATASET else 'base model'} {self.name}"
+        return f"{'data set' if self.is_data else 'base model'} {self.name}"
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ class Dossier:
         checkpoint: the state of the log that all of it was held against, as it lies in the store; empty without one.
         sources: every data set and model that it came from, however far back.
         cut: whether there are more than the limit.
+        policies: digests of the only release policies that it may be judged by; empty for any.
     """
 
     model: str
@@ -54,6 +61,7 @@ class Dossier:
     checkpoint: bytes = b""
     sources: tuple[Source, ...] = ()
     cut: bool = False
+    policies: frozenset[Sha256] = frozenset()
 
     @property
     def verified(self) -> tuple[Evidence, ...]:
@@ -104,21 +112,55 @@ def gather(store: EvidenceStore, model: Identity, trust: TrustPolicy, now: datet
     Raises:
         StoreUnavailableError: if the store can't be reached.
     """
+    return gather_all(store, [model], trust, now, since)[0]
+
+
+def gather_all(
+    store: EvidenceStore, models: Sequence[Identity], trust: TrustPolicy, now: datetime, since: bytes = b""
+) -> list[Dossier]:
+    """See :func:`gather`; of several models, against one state of the log, which is read once for all of them.
+
+    Raises:
+        StoreUnavailableError: if the store can't be reached.
+    """
     reader = EvidenceReader.open(store, trust, now, since)
-    read: dict[str, EvidenceSet] = {model.digest: reader.collect(model.digest)}
-    direct = sources_of(bound_to(read[model.digest], model))
-    met, cut = _walk(reader, read, model, direct)
+    read = reader.collect_all(model.digest for model in models)
+    walks = [_sources(reader, read, model) for model in models]
     completed = reader.complete(read)
+    checkpoint = reader.checkpoint.raw if reader.checkpoint is not None else b""
+    policies = trust.release_policies
+    return [_dossier(model, walk, completed, checkpoint, policies) for model, walk in zip(models, walks, strict=True)]
+
+
+class _Walk(NamedTuple):
+    """What provenance names: directly, at all, and whether there is more than the limit."""
+
+    direct: tuple[Dependency, ...]
+    met: list[Dependency]
+    cut: bool
+
+
+def _sources(reader: EvidenceReader, read: dict[str, EvidenceSet], model: Identity) -> _Walk:
+    direct = sources_of(bound_to(read[model.digest], model))
+    return _Walk(direct, *_walk(reader, read, model, direct))
+
+
+def _dossier(
+    model: Identity,
+    walk: _Walk,
+    completed: Mapping[str, EvidenceSet],
+    checkpoint: bytes,
+    policies: frozenset[Sha256],
+) -> Dossier:
     sets: dict[str, EvidenceSet] = {model.digest: bound_to(completed[model.digest], model)}
-    for source in met:
+    for source in walk.met:
         # A digest that is named twice, as a file and as a tree, is bound to both: then nothing about it counts.
         known = sets.get(source.digest) or completed[source.digest]
         sets[source.digest] = bound_to(known, source.identity)
-    checkpoint = reader.checkpoint.raw if reader.checkpoint is not None else b""
-    near = {item.identity for item in direct}
-    sources = tuple(Source(item.name, item.kind, item.digest, item.identity in near) for item in met)
-    datasets = tuple((item.name, item.digest) for item in direct if item.kind == Kind.DATASET)
-    return Dossier(model.digest, sets, datasets, checkpoint, sources, cut)
+    near = {item.identity for item in walk.direct}
+    sources = tuple(Source(item.name, item.kind, item.digest, item.identity in near) for item in walk.met)
+    datasets = tuple((item.name, item.digest) for item in walk.direct if item.kind == Kind.DATASET)
+    return Dossier(model.digest, sets, datasets, checkpoint, sources, walk.cut, policies)
 
 
 def _walk(
@@ -127,15 +169,14 @@ def _walk(
     """Follow provenance back, level by level; what was met once isn't followed again, so that a circle ends."""
     met: dict[Identity, Dependency] = {}
     while level:
-        further: list[Dependency] = []
+        found: dict[Identity, Dependency] = {}
         for source in level:
-            if source.identity in met or source.identity == model:
-                continue
-            if len(met) >= MAX_SOURCES:
-                return list(met.values()), True
-            met[source.identity] = source
-            if source.digest not in read:
-                read[source.digest] = reader.collect(source.digest)
-            further += sources_of(bound_to(read[source.digest], source.identity))
-        level = further
+            if source.identity not in met and source.identity != model:
+                found.setdefault(source.identity, source)
+        cut, new = len(met) + len(found) > MAX_SOURCES, list(found.values())[: MAX_SOURCES - len(met)]
+        met |= {source.identity: source for source in new}
+        read |= reader.collect_all(source.digest for source in new if source.digest not in read)
+        if cut:
+            return list(met.values()), True
+        level = [item for source in new for item in sources_of(bound_to(read[source.digest], source.identity))]
     return list(met.values()), False

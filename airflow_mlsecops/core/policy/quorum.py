@@ -48,6 +48,16 @@ class Answer:
     said: Approval
     item: Evidence
 
+    @property
+    def identity(self) -> str:
+        """The person's id. An own key speaks for its person, whatever the statement says."""
+        return self.item.person or self.said.approver_id
+
+    @property
+    def name(self) -> str:
+        """The person's name; of an own key the id that the trust policy gives."""
+        return self.item.person or self.said.approver
+
 
 def answer(said: Approval, item: Evidence) -> Answer:
     """Whose answer it is, and how sure that is.

@@ -25,7 +25,7 @@ _COMMON = {"id", "evidence", "of", "max_age", "signed_by", "signer_roles"}
 _OWN = {
     TEST_RESULT.slug: {"control", "verdicts", "metrics", "waivable"},
     BOM.slug: {"licences", "waivable"},
-    APPROVAL.slug: {"count", "level", "approvers", "not_trainer"},
+    APPROVAL.slug: {"count", "level", "approvers", "not_trainer", "requested"},
 }
 """Keys that belong to one kind of evidence."""
 
@@ -77,6 +77,7 @@ class Requirement:
         level: of an approval, how sure the identity has to be.
         approvers: of an approval, ids or names of who may give it; empty for everybody.
         not_trainer: of an approval, whether who triggered or signed the model doesn't count.
+        requested: of an approval, whether it counts only under the terms of a signed request that it answers.
         licences: of a bill of materials, SPDX licences that will do; empty if it isn't asked.
         waivable: how long a waiver may hold; None if nobody may waive it.
     """
@@ -94,6 +95,7 @@ class Requirement:
     level: Assurance = Assurance.RECORDED
     approvers: frozenset[str] = frozenset()
     not_trainer: bool = False
+    requested: bool = False
     licences: frozenset[str] = frozenset()
     waivable: timedelta | None = None
 
@@ -137,6 +139,7 @@ def read_requirement(item: Any, groups: Mapping[str, frozenset[str]]) -> Require
         level=_level(item.get("level", Assurance.RECORDED.value)),
         approvers=frozenset().union(*(groups.get(name, {name}) for name in names(item, "approvers"))),
         not_trainer=_flag(item, "not_trainer"),
+        requested=_flag(item, "requested"),
         licences=_licences(item),
         waivable=read_age(item, "waivable"),
     )

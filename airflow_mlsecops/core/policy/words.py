@@ -28,6 +28,7 @@ ADVICE = {
     "trainer-unknown": "let a run that somebody triggered train it, so that provenance names them",
     "licence": "use another source, or have the licence allowed",
     "licence-missing": "describe it with its licence",
+    "policy-not-trusted": "give a policy whose sha256 stands under release_policies in the trust policy",
     "no-dataset": "attest the model with its inputs",
     "signers-missing": "have others check or sign it too",
     "artifact-revoked": "don't use it; train without what was withdrawn",
@@ -94,7 +95,9 @@ def _approval(requirement: Requirement) -> str:
         text += f", of {', '.join(sorted(requirement.approvers))}"
     if requirement.not_trainer:
         text += ", none of whom triggered or signed it"
-    return text + (", each with a key of their own" if requirement.level is Assurance.SIGNED else "")
+    if requirement.level is Assurance.SIGNED:
+        text += ", each with a key of their own"
+    return text + (", as a signed request asked them to" if requirement.requested else "")
 
 
 def _bill(requirement: Requirement) -> str:

@@ -76,6 +76,11 @@ class ApprovalRequest:
         """Those who are asked and may answer; empty for everybody with the right to who isn't excluded."""
         return tuple(sorted(set(self.approvers) - set(self.excluded)))
 
+    @property
+    def barred(self) -> frozenset[str]:
+        """Ids and names of those who may not answer: who was excluded, and who triggered the run."""
+        return frozenset({*self.excluded, self.triggered_by})
+
 
 def build(artifact: Artifact, request: ApprovalRequest, run: Mapping[str, Any]) -> Statement:
     """The statement that people are asked about ``artifact``.

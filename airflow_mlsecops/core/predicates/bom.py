@@ -7,6 +7,7 @@ whose names begin with ``airflow-mlsecops:``, as CycloneDX asks of those who ext
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,9 @@ from airflow_mlsecops.core.predicates.types import BOM
 from airflow_mlsecops.core.statement import Statement, Subject
 
 PROPERTY = "airflow-mlsecops:"
+RUN = "run:"
+"""What the names of those properties go on with that tell which run made the bill."""
+_NUMBERS = ("map_index", "try_number")
 MODEL_CARD = "model-card"
 
 
@@ -89,6 +93,20 @@ def parse(statement: Statement) -> BillOfMaterials:
         parts=tuple(_part(item) for item in (objects(value, "components") if "components" in value else [])),
         cards=_cards(component),
     )
+
+
+def run_of(statement: Statement) -> dict[str, Any]:
+    """Which task of which run made the bill; empty if it doesn't say so, as those of other tools don't."""
+    metadata = statement.predicate.get("metadata")
+    properties = metadata.get("properties") if isinstance(metadata, dict) else None
+    run: dict[str, Any] = {}
+    for item in properties if isinstance(properties, list) else []:
+        name, value = (item.get("name"), item.get("value")) if isinstance(item, dict) else (None, None)
+        if isinstance(name, str) and isinstance(value, str) and name.startswith(PROPERTY + RUN):
+            run[name.removeprefix(PROPERTY + RUN)] = value
+    for key in _NUMBERS:
+        run[key] = int(run[key]) if re.fullmatch(r"-?[0-9]{1,9}", run.get(key, "")) else -1
+    return run if "dag_id" in run else {}
 
 
 def _part(item: Mapping[str, Any]) -> Part:

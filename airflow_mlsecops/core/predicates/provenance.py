@@ -85,6 +85,12 @@ class Dependency:
         """What evidence about it has to be about."""
         return Identity(self.digest, self.kind, self.form)
 
+    @property
+    def subject(self) -> dict[str, Any]:
+        """As an in-toto ResourceDescriptor, for provenance that names it again."""
+        marks = {"kind": self.kind, **({"form": self.form} if self.form else {})}
+        return {"name": self.name, "digest": {"sha256": self.digest}, "annotations": marks}
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -108,7 +114,7 @@ class Provenance:
 def build(
     output: Artifact | Sequence[Subject],
     *,
-    inputs: Sequence[Artifact],
+    inputs: Sequence[Subject],
     parameters: Mapping[str, Any],
     run: Mapping[str, Any],
     builder: str,

@@ -98,7 +98,7 @@ class Changes:
 
 
 def facts_of(dossier: Dossier, blob: Blob) -> Facts:
-    """Collect what the evidence says about a model and its data sets.
+    """Collect what the evidence says about a model, and the data sets and models that it came from.
 
     Args:
         dossier: the verified evidence.
@@ -108,8 +108,9 @@ def facts_of(dossier: Dossier, blob: Blob) -> Facts:
         StoreUnavailableError: if the store can't be reached.
     """
     facts = Facts()
-    facts.values["data"] = dict(dossier.datasets)
-    about: dict[str, str] = {digest: f"data set {name}" for name, digest in dossier.datasets}
+    bases = {f"base model {each.name}": each.digest for each in dossier.sources if each.direct and not each.is_data}
+    facts.values["data"] = {**dict(dossier.datasets), **bases}
+    about: dict[str, str] = {source.digest: str(source) for source in dossier.sources}
     about[dossier.model] = "model"
     for subject, evidence in dossier.sets.items():
         _controls(facts, about[subject], evidence, blob)

@@ -48,14 +48,14 @@ class _Scheme:
 
     Attributes:
         extra: of this distribution, that brings what it needs.
-        library: that has to be importable.
+        needs: the library that has to be importable.
         signer: name of securesystemslib's class.
         arguments: of its ``import_``, from a URI's path and parameters.
         optional: parameters of the URI.
     """
 
     extra: str
-    library: str
+    needs: str
     signer: str
     arguments: Callable[[SignerUri], tuple[Any, ...]]
     optional: frozenset[str] = frozenset()
@@ -119,7 +119,7 @@ class SslibSigner(KeySigner):
         return self._secret
 
     def _check_installed(self) -> None:
-        for library in ("securesystemslib", self._scheme.library):
+        for library in ("securesystemslib", self._scheme.needs):
             try:
                 found = find_spec(library) is not None
             except ModuleNotFoundError:  # of a package above it

@@ -12,7 +12,7 @@ trust in the store.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from airflow_mlsecops.core.digest import Sha256, parse_sha256, sha256_bytes
 from airflow_mlsecops.core.errors import EvidenceBrokenError, EvidenceNotFoundError, StatementError
 from airflow_mlsecops.core.predicates import predicate_by_slug, predicate_by_uri
 from airflow_mlsecops.core.store.backend import Backend
+from airflow_mlsecops.core.store.spread import spread
 
 if TYPE_CHECKING:
     from airflow_mlsecops.core.log import Checkpoint, EvidenceLog, LogReader, LogTrust, LogVerification
@@ -174,7 +175,24 @@ class EvidenceStore:
             StatementError: if the slug isn't one of those in use.
             StoreUnavailableError: if the store can't be reached.
         """
-        return [self._found(key, subject) for key in self._backend.list(_folder(subject, slug))]
+        return self.find_all([subject], slug)[subject]
+
+    def find_all(self, subjects: Iterable[str], slug: str = "") -> dict[str, list[Found]]:
+        """What :meth:`find` finds about each of these, several at once where the store is far.
+
+        Raises:
+            StatementError: if the slug isn't one of those in use.
+            StoreUnavailableError: if the store can't be reached.
+        """
+        unique = list(dict.fromkeys(subjects))
+        folders = spread(lambda subject: self._backend.list(_folder(subject, slug)), unique)
+        places = [(subject, key) for subject, keys in zip(unique, folders, strict=True) for key in keys]
+        found: dict[str, list[Found]] = {subject: [] for subject in unique}
+        for (subject, _), item in zip(
+            places, spread(lambda place: self._found(place[1], place[0]), places), strict=True
+        ):
+            found[subject].append(item)
+        return found
 
     def names(self, subject: str, slug: str = "") -> frozenset[str]:
         """The digests that stand in the names of what :meth:`find` finds, without reading it.

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from airflow_mlsecops.core.digest import CHUNK_BYTES, sha256_bytes
+from airflow_mlsecops.core.durable import sync_folder
 from airflow_mlsecops.core.store.backend import Backend
 
 _SWAP_SECONDS = 30.0
@@ -51,7 +52,7 @@ class LocalBackend(Backend):
                 os.link(temporary, target)
             except FileExistsError:
                 return False
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
             return True
         finally:
             temporary.unlink(missing_ok=True)
@@ -91,7 +92,7 @@ class LocalBackend(Backend):
         finally:
             temporary.unlink(missing_ok=True)
         for folder in folders:
-            _sync_folder(folder)
+            sync_folder(folder)
         return taken
 
     def _peek(self, key: str, limit: int) -> tuple[bytes, str] | None:
@@ -116,7 +117,7 @@ class LocalBackend(Backend):
                 os.replace(temporary, target)  # noqa: PTH105 - beside the other calls that a crash test counts
             finally:
                 temporary.unlink(missing_ok=True)
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
             return True
 
     def _remove(self, key: str) -> None:
@@ -184,11 +185,3 @@ def _unless_absent(error: OSError) -> None:
     """What os.walk does with a folder that it can't list: by default it would go on as if the folder were empty."""
     if not isinstance(error, FileNotFoundError):
         raise error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

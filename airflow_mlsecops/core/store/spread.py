@@ -10,7 +10,8 @@ from typing import TypeVar
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 _FAR_SECONDS = 0.003
-_AT_ONCE = 16
+_AT_ONCE = 10
+"""boto3 keeps as many connections, and closes what comes back to it beyond them."""
 
 
 def spread(function: Callable[[_T], _R], items: Sequence[_T], *, at_once: bool = False) -> list[_R]:

@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_mlsecops.core.html.bars import bars
-from airflow_mlsecops.core.html.page import badge, page, section
-from airflow_mlsecops.core.html.table import facts, table
+from airflow_mlsecops.core.html.columns import columns
+from airflow_mlsecops.core.html.page import badge, folded, page, section, verdict
+from airflow_mlsecops.core.html.plot import meter
+from airflow_mlsecops.core.html.table import Figure, facts, name, table
 from airflow_mlsecops.core.html.text import MAX_TEXT, Html, element, text, visible
 
 
@@ -35,7 +37,9 @@ class Tags(HTMLParser):
 
 def everything(foreign: str) -> bytes:
     parts = [table([foreign], [[foreign, 3]]), facts({foreign: foreign}), bars([foreign], {foreign: [1.0]}), foreign]
-    return page(foreign, [section(foreign, [*parts, badge(foreign)]), foreign], subtitle=foreign)
+    parts += [columns([foreign, foreign], {foreign: [1.0, 2.0]}, unit=foreign), folded(foreign, [foreign])]
+    head = verdict(foreign, "bad", foreign, [(foreign, foreign)], [foreign])
+    return page(foreign, [head, section(foreign, [*parts, badge(foreign)]), foreign], subtitle=foreign)
 
 
 PLAIN = Tags(everything("plain")).seen
@@ -81,5 +85,26 @@ def test_long_text_is_cut_and_markup_is_kept() -> None:
 def test_bars_refuse_what_they_cannot_draw_and_survive_odd_numbers() -> None:
     with pytest.raises(ValueError, match="three"):
         bars(["a"], {"now": [1.0, 2.0]})
-    drawn = bars(["a", "b", "c"], {"now": [float("nan"), float("inf"), -1.0]})
-    assert re.findall('width="([^"]+)" height="12" class="first"', drawn)[1:] == ["0.0"] * 3
+    odd = {"now": [float("nan"), float("inf"), -1.0]}
+    assert re.findall('width="([^"]+)" height="12.0" class="first"', bars(["a", "b", "c"], odd))[1:] == ["0.0"] * 3
+    assert re.findall('height="([^"]+)" class="first"', columns(["a", "b", "c"], odd))[1:] == ["0.0"] * 3
+    assert meter(float("nan")).count('width="0.0"') == 1
+
+
+def test_columns_are_as_high_as_their_share() -> None:
+    drawn = columns(["low", "middle", "high"], {"baseline": [10.0, 20.0, 0.0], "now": [5.0, 20.0, 40.0]}, unit="%")
+    heights = [float(each) for each in re.findall('height="([^"]+)" class="second"', drawn)[1:]]
+    assert heights == pytest.approx([heights[2] / 8, heights[2] / 2, heights[2]], abs=0.1)
+    assert "<title>high, now: 40%</title>" in drawn
+    assert 'aria-label="baseline: low 10, middle 20, high 0; now: low 5, middle 20, high 40"' in drawn
+
+
+def test_a_column_of_numbers_is_aligned_with_its_heading() -> None:
+    drawn = table(["name", "rows", "share"], [["a", 3, Figure("12.5%")], ["b" * 30, 4, Figure("-")]])
+    assert drawn.count('class="number"') == 6
+    assert '<th scope="col" class="head">name</th>' in drawn
+    assert '<td class="long">bbb' in drawn
+
+
+def test_names_break_where_words_end() -> None:
+    assert name("expect_a/b.c&_") == "expect_<wbr>a/<wbr>b.<wbr>c&amp;_<wbr>"

@@ -191,7 +191,7 @@ CALLS: Sequence[tuple[object, str]] = (
     (os, "replace"),
     (os, "fsync"),
     (local, "_write"),
-    (local, "_sync_folder"),
+    (local, "sync_folder"),
     (Path, "unlink"),
 )
 """What a folder's changes are made of. ``fsync`` comes between the bytes of a file and its name."""

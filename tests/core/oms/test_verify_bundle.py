@@ -68,8 +68,9 @@ def _spare_bits(value: dict[str, Any]) -> None:
     """Write the signature's base64 in its second way: other bits where none count."""
     signature = value["dsseEnvelope"]["signatures"][0]
     data = base64.b64decode(signature["sig"])
-    data += b"\0" * (-len(data) % 3 or 1)  # whatever its length, make it one that leaves spare bits
-    text = base64.b64encode(data[: len(data) // 3 * 3 + 1]).decode()
+    data += b"\0" * ((1 - len(data)) % 3)  # one byte over a group of three leaves four spare bits
+    text = base64.b64encode(data).decode()
+    assert text.endswith("==")
     signature["sig"] = text[:-3] + chr(ord(text[-3]) + 1) + "=="
 
 
