@@ -18,6 +18,12 @@ PAGE = "/mlsecops/dags/{dag_id}/artifacts/{digest}"
 REPORT_PAGE = PAGE + "/reports/{evidence}"
 """Where it shows the report that a verified statement about the artifact names."""
 
+STATEMENT_PAGE = PAGE + "/evidence/{evidence}"
+"""Where it shows one statement about the artifact."""
+
+REQUEST_PAGE = PAGE + "/requests/{evidence}"
+"""Where it shows a request for a decision: what is asked, what was said since, who answered."""
+
 
 def evidence_url(dag_id: str, digest: str) -> str:
     """The address of an artifact's page, relative to Airflow's own base URL."""
@@ -27,6 +33,16 @@ def evidence_url(dag_id: str, digest: str) -> str:
 def report_url(dag_id: str, digest: str, evidence: str) -> str:
     """The address of the report that a statement names, relative to Airflow's own base URL."""
     return _url(REPORT_PAGE, dag_id=dag_id, digest=digest, evidence=evidence)
+
+
+def statement_url(dag_id: str, digest: str, evidence: str) -> str:
+    """The address of one statement about an artifact, relative to Airflow's own base URL."""
+    return _url(STATEMENT_PAGE, dag_id=dag_id, digest=digest, evidence=evidence)
+
+
+def request_url(dag_id: str, digest: str, evidence: str) -> str:
+    """The address of a request for a decision about an artifact, relative to Airflow's own base URL."""
+    return _url(REQUEST_PAGE, dag_id=dag_id, digest=digest, evidence=evidence)
 
 
 def _url(page: str, **parts: str) -> str:

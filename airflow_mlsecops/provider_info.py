@@ -22,8 +22,9 @@ _OPERATORS = (
     "validate_data",
     "verify_artifact",
 )
+_DECORATORS = ("validate_data", "detect_label_poisoning", "scan_model")
 _SENSORS = ("approved_model", "evidence", "signed_artifact")
-_TRIGGERS = ("evidence", "signed_artifact")
+_TRIGGERS = ("approval", "evidence", "signed_artifact")
 
 
 def _text_field(label: str, description: str) -> dict[str, Any]:
@@ -65,6 +66,17 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [f"airflow_mlsecops.triggers.{name}" for name in _TRIGGERS],
             },
         ],
+        "asset-uris": [
+            {
+                "schemes": ["mlsecops"],
+                "handler": "airflow_mlsecops.assets.sanitize_uri",
+                "factory": "airflow_mlsecops.assets.model_at",
+            }
+        ],
+        "cli": ["airflow_mlsecops.airflow_cli.get_mlsecops_cli_commands"],
+        "task-decorators": [
+            {"name": name, "class-name": f"airflow_mlsecops.decorators.{name}_task"} for name in _DECORATORS
+        ],
         "extra-links": [
             f"airflow_mlsecops.links.{name}" for name in ("EvidenceLink", "ReportLink", "ValidationReportLink")
         ],
@@ -81,6 +93,22 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "boolean",
                         "example": "True",
                         "default": "False",
+                    },
+                    "notifiers": {
+                        "description": (
+                            "Whom to tell what: a JSON list of Airflow notifiers, by class and arguments, each with "
+                            "``on``, a list of ``finding``, ``waiting``, ``refusal``, ``alarm``; without it of all. "
+                            "Their templates see the task's context and ``mlsecops``, with ``event``, ``subject``, "
+                            "``text``, ``reference``, ``evidence`` and ``url``."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "sensitive": True,
+                        "example": (
+                            '[{"notifier": "airflow.providers.slack.notifications.slack_webhook.SlackWebhookNotifier", '
+                            '"arguments": {"text": "{{ mlsecops.subject }}: {{ mlsecops.text }}"}, "on": ["refusal"]}]'
+                        ),
+                        "default": "",
                     },
                     "alarm_conn_id": {
                         "description": (
@@ -99,7 +127,29 @@ def get_provider_info() -> dict[str, Any]:
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
+                        "sensitive": True,
                         "example": '[{"notifier": "acme.notifiers.Pager", "arguments": {"team": "ml"}}]',
+                        "default": "",
+                    },
+                    "index_folder": {
+                        "description": (
+                            "Where the api-server keeps the index behind the lists of the ML Security pages; it is "
+                            "derived from the evidence store and can be deleted at any time. Empty for "
+                            "``$AIRFLOW_HOME/mlsecops-index``."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/var/cache/airflow-mlsecops",
+                        "default": "",
+                    },
+                    "release_policies": {
+                        "description": (
+                            "Release policies that the api-server may hand out with a release's evidence: paths, with "
+                            "commas. The shipped ones needn't be named."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/etc/policies/production.yaml",
                         "default": "",
                     },
                     "alarm_operators": {

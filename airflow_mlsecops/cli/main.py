@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -94,20 +94,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     flags = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    output = Output(as_json="--json" in flags)
+    return carry_out(lambda: _answer(arguments), as_json="--json" in flags, debug="--debug" in flags)
+
+
+def carry_out(work: Callable[[], Answer], *, as_json: bool, debug: bool) -> int:
+    """Do a command's work, print its answer or its error, and return the exit code.
+
+    Args:
+        work: makes the answer.
+        as_json: whether one JSON document is printed, errors too.
+        debug: whether an error's traceback is printed.
+    """
+    output = Output(as_json=as_json)
     try:
-        return int(output.answer(_answer(arguments)))
+        return int(output.answer(work()))
     except MlsecopsError as error:
-        _trace(flags, output)
+        _trace(debug, output)
         return int(output.error(exit_code_of(error), error.code, error.message, error.advice))
     except OSError as error:
         # Not foreseen where it happened; but a disk or a network that fails says neither YES nor NO.
-        _trace(flags, output)
+        _trace(debug, output)
         return int(output.error(ExitCode.NO_ANSWER, "io", str(error), "mend it, and try again"))
     except KeyboardInterrupt:
         return int(output.error(ExitCode.INTERRUPTED, "interrupted", "interrupted", ""))
     except Exception as error:
-        _trace(flags, output)
+        _trace(debug, output)
         message = f"{type(error).__name__}: {error}"
         return int(output.error(ExitCode.INTERNAL, "internal", message, "add --debug to see where; please report it"))
 
@@ -119,7 +130,7 @@ def build_parser(width: int | None = None) -> Parser:
         width: of the help texts, in columns; by default that of the terminal, up to a limit.
     """
     root = Parser(**_settings((), "[--version] COMMAND …", _ABOUT, width))
-    _add_common(root, default=False)
+    add_common(root, default=False)
     root.add_argument("--version", action="store_true", help="print the version")
     words = root.add_subparsers(title="commands", metavar="COMMAND")
     groups = {"": words}
@@ -130,12 +141,12 @@ def build_parser(width: int | None = None) -> Parser:
             text = GROUPS[name]
             settings = _settings((name,), "COMMAND …", text[0].upper() + text[1:] + ".", width)
             parser = words.add_parser(name, help=text, **settings)
-            _add_common(parser)
+            add_common(parser)
             groups[name] = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
         settings = _settings(command.path, command.usage, command.description, width)
         parser = groups[name].add_parser(word, help=command.summary, **settings)
         command.configure(parser)
-        _add_common(parser)
+        add_common(parser)
         parser.set_defaults(run=command.run)
     return root
 
@@ -153,7 +164,7 @@ def _settings(path: tuple[str, ...], usage: str, description: str, width: int | 
     }
 
 
-def _add_common(parser: argparse.ArgumentParser, default: Any = argparse.SUPPRESS) -> None:
+def add_common(parser: argparse.ArgumentParser, default: Any = argparse.SUPPRESS) -> None:
     """The options of every command. SUPPRESS, so that a command doesn't overwrite what stood before its name."""
     parser.add_argument("--json", action="store_true", default=default, help="print one JSON document, errors too")
     parser.add_argument("--debug", action="store_true", default=default, help="print the traceback of an error")
@@ -172,8 +183,8 @@ def _answer(arguments: Sequence[str]) -> Answer:
     return answer
 
 
-def _trace(flags: Sequence[str], output: Output) -> None:
+def _trace(debug: bool, output: Output) -> None:
     """The traceback, line by line through the same cleaning as everything else."""
-    if "--debug" in flags:
+    if debug:
         for line in traceback.format_exc().rstrip("\n").split("\n"):
             output.note(line)

@@ -6,6 +6,8 @@ Core modules are imported when they are used, so that ``--help`` is instant.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,11 +30,15 @@ _DOCUMENTS: dict[str, tuple[str, type[MlsecopsError]]] = {
 }
 
 
+S3_CLIENT: ContextVar[Callable[[], Any] | None] = ContextVar("S3_CLIENT", default=None)
+"""What makes the client instead of boto3's own chain: an Airflow connection, in ``airflow mlsecops``."""
+
+
 def access() -> Access:
     """How S3 is reached; nothing is dialled before an ``s3:`` URI is met."""
     from airflow_mlsecops.core.pinning import Access
 
-    return Access(s3=_s3_client)
+    return Access(s3=S3_CLIENT.get() or _s3_client)
 
 
 def open_evidence(root: str) -> EvidenceStore:

@@ -33,7 +33,10 @@ def _run(args: argparse.Namespace) -> Answer:
         return _lacking(args, policy)
     said = demands(policy)
     document = {"policy": {"name": policy.name, "sha256": policy.digest}, "demands": said}
-    lines: list[Line] = [[Styled(f"{policy.name} demands", Style.HEAD)], *(f"  {text}" for text in said)]
+    lines: list[Line] = [
+        [Styled(f"{policy.name} demands", Style.HEAD), f"  (sha256:{policy.digest})"],
+        *(f"  {text}" for text in said),
+    ]
     return Answer(ExitCode.YES, document, lines)
 
 

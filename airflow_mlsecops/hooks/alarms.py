@@ -1,15 +1,12 @@
 """Sounding an alarm: signed into the evidence store, told to notifiers. Whatever goes wrong here only goes to the log.
 
-``[mlsecops] alarm_conn_id`` names the connection whose signer has the role ``alarm``; ``[mlsecops] alarm_notifiers`` is
-JSON: ``[{"notifier": "package.module.Class", "arguments": {...}}]``, each a subclass of Airflow's ``BaseNotifier``.
+``[mlsecops] alarm_conn_id`` names the connection whose signer has the role ``alarm``; ``[mlsecops] alarm_notifiers``
+are told of alarms alone, ``[mlsecops] notifiers`` of alarms too (see :mod:`airflow_mlsecops.hooks.notifying`).
 """
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterator
-from importlib import import_module
 from typing import Any
 
 from airflow_mlsecops.core.clock import utcnow
@@ -17,11 +14,11 @@ from airflow_mlsecops.core.errors import ConfigurationError
 from airflow_mlsecops.core.evidence import verify_bundle
 from airflow_mlsecops.core.predicates import alarm as alarm_predicate
 from airflow_mlsecops.core.predicates.alarm import Alarm
+from airflow_mlsecops.hooks.metrics import count
 from airflow_mlsecops.hooks.mlsecops import MlsecopsHook
+from airflow_mlsecops.hooks.notifying import SECTION, Event, call, notifiers, tell
 
 log = logging.getLogger(__name__)
-
-SECTION = "mlsecops"
 
 
 def sound(alarm: Alarm, hook: MlsecopsHook | None = None) -> str:
@@ -40,11 +37,14 @@ def sound(alarm: Alarm, hook: MlsecopsHook | None = None) -> str:
         digest = _sign(alarm, hook)
     except Exception as error:
         log.error("The alarm isn't recorded as evidence: %s", error)
+    count("mlsecops.alarms", alarm=alarm.event.value)
+    told = _told(alarm, digest)
     try:
-        for notifier in _notifiers():
-            _tell(notifier, alarm, digest)
-    except Exception:
-        log.exception("[mlsecops] alarm_notifiers can't be used")
+        for notifier in notifiers("alarm_notifiers"):
+            call(notifier, dict(told))
+    except Exception as error:
+        log.error("[mlsecops] alarm_notifiers can't be used: %s: %s", type(error).__name__, error)
+    tell(Event.ALARM, {**told, "alarm_event": alarm.event.value})
     return digest
 
 
@@ -69,25 +69,15 @@ def _sign(alarm: Alarm, hook: MlsecopsHook | None) -> str:
     return hook.store.put(bundle)
 
 
-def _notifiers() -> Iterator[Any]:
-    from airflow.sdk.configuration import conf
-
-    text = conf.get(SECTION, "alarm_notifiers", fallback="")
-    for item in json.loads(text) if text else ():
-        module, _, name = str(item["notifier"]).rpartition(".")
-        yield getattr(import_module(module), name)(**item.get("arguments", {}))
-
-
-def _tell(notifier: Any, alarm: Alarm, digest: str) -> None:
-    try:
-        context = {
-            "alarm": alarm,
-            "event": alarm.event.value,
-            "user": alarm.user,
-            "detail": alarm.detail,
-            "run": dict(alarm.run),
-            "evidence": digest,
-        }
-        notifier(context)
-    except Exception:
-        log.exception("%s wasn't told of the alarm", type(notifier).__name__)
+def _told(alarm: Alarm, digest: str) -> dict[str, Any]:
+    who = alarm.user or "somebody unknown"
+    return {
+        "alarm": alarm,
+        "event": alarm.event.value,
+        "subject": f"Alarm: {alarm.event.value} of {alarm.task}",
+        "text": f"{who}: {alarm.detail}",
+        "user": alarm.user,
+        "detail": alarm.detail,
+        "run": dict(alarm.run),
+        "evidence": digest,
+    }

@@ -189,6 +189,27 @@ def standing(hook: MlsecopsHook, asked: OpenRequest) -> Counted:
     return Counted(counted, fingerprint(listed - unlogged))
 
 
+def reference(asked: OpenRequest, said: Standing) -> dict[str, Any]:
+    """What later tasks are told of a request that is decided: who decided, and where the evidence of it is."""
+    answers = said.rejections or said.counted
+    return {
+        "artifact": asked.artifact.to_dict(),
+        "decision": answers[0].said.decision.value,
+        "approver": ", ".join(answer.said.approver for answer in answers),
+        "approvals": len(said.counted),
+        "request": asked.digest,
+        "evidence": answers[0].item.digest,
+    }
+
+
+def why_rejected(asked: OpenRequest, said: Standing) -> str:
+    """Who rejected, and why; empty if nobody did."""
+    if not said.rejections:
+        return ""
+    names = ", ".join(answer.said.approver for answer in said.rejections)
+    return f"{names} rejected {asked.artifact}: {said.rejections[0].said.reason or 'no reason given'}"
+
+
 def _enter(hook: MlsecopsHook, asked: OpenRequest, evidence: EvidenceSet) -> bool:
     """Enter into the log what people put straight into the store: they don't have its key.
 

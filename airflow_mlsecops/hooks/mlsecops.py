@@ -16,7 +16,7 @@ from airflow_mlsecops.core.canonical import canonical_json
 from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.digest import Sha256
 from airflow_mlsecops.core.errors import ConfigurationError, SigningError, TrustError
-from airflow_mlsecops.core.pinning import Access, Pin, Reuse, pin, recheck, verified_copy
+from airflow_mlsecops.core.pinning import Access, Pin, Reuse, pin, pinned_copy, recheck, verified_copy
 from airflow_mlsecops.core.predicates import control_run
 from airflow_mlsecops.core.report import Report
 from airflow_mlsecops.core.signing import KeySigner, Signer, SignerAccess, key_signer_from_uri, signer_from_uri
@@ -204,13 +204,27 @@ class MlsecopsHook(BaseHook):
         return pinned.artifact
 
     @contextmanager
+    def pinned_copy(
+        self, uri: str, *, name: str = "", kind: Kind | str = Kind.DATASET, keep: bool = True, within: str = ""
+    ) -> Iterator[tuple[Artifact, Path]]:
+        """Pin what lies at ``uri`` and make the private copy in one pass over its bytes; the copy is gone afterwards.
+
+        As :meth:`pin`, and then :meth:`verified_copy`.
+        """
+        with _private_folder(within) as folder:
+            pinned, path = pinned_copy(uri, Path(folder), name=name, kind=Kind(kind), access=self.access)
+            for blob in pinned.blobs if keep else ():
+                self.store.put_blob(blob)
+            yield pinned.artifact, path
+
+    @contextmanager
     def verified_copy(self, artifact: Artifact, within: str = "") -> Iterator[Path]:
         """A private copy of the pinned bytes, gone afterwards; in a folder of its own within another, if one is named.
 
         Raises:
             ArtifactChangedError: if they are no longer the pinned ones.
         """
-        with tempfile.TemporaryDirectory(prefix="mlsecops-", dir=within or None, ignore_cleanup_errors=True) as folder:
+        with _private_folder(within) as folder:
             yield verified_copy(artifact, Path(folder), access=self.access, blob=self.store.get_blob)
 
     def recheck(self, artifact: Artifact, reuse: Reuse | None = None) -> Pin:
@@ -256,3 +270,7 @@ class MlsecopsHook(BaseHook):
             return False, str(error)
         roles = ", ".join(sorted(trusted_as.roles))
         return True, f"{told}; signing as {trusted_as.name} with roles {roles}{logging_to}"
+
+
+def _private_folder(within: str) -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="mlsecops-", dir=within or None, ignore_cleanup_errors=True)

@@ -36,6 +36,19 @@ def resolve_artifact(
         ConfigurationError: if it is none of these.
         StatementError: if a reference is malformed.
     """
+    found = pinned_or_uri(value)
+    if isinstance(found, Artifact):
+        return found
+    return hook.pin(found, name=name, kind=kind, keep=keep, reuse=reuse, remember_local=remember_local)
+
+
+def pinned_or_uri(value: Any) -> Artifact | str:
+    """The pinned artifact that ``value`` refers to, or the URI of one that is yet to be pinned.
+
+    Raises:
+        ConfigurationError: if it is neither.
+        StatementError: if a reference is malformed.
+    """
     if isinstance(value, Artifact):
         return value
     if isinstance(value, Mapping):
@@ -43,7 +56,7 @@ def resolve_artifact(
     if isinstance(value, str) and value.lstrip().startswith("{"):
         return Artifact.from_dict(_parsed(value))
     if isinstance(value, str) and value.strip() and value != "None":
-        return hook.pin(value, name=name, kind=kind, keep=keep, reuse=reuse, remember_local=remember_local)
+        return value
     raise ConfigurationError(
         f"expected an artifact's URI or a reference from another task, got {type(value).__name__}",
         "hand over a path, an s3:// URI, or the .output of a task that pins; did that task run?",

@@ -5,23 +5,27 @@ from __future__ import annotations
 import logging
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from airflow_mlsecops import __version__
 from airflow_mlsecops.core.errors import MlsecopsError
-from airflow_mlsecops.plugin.pages import answer, router, wants_json
+from airflow_mlsecops.plugin import api, health, list_pages, pages
 from airflow_mlsecops.plugin.place import Place
 from airflow_mlsecops.plugin.problems import Problem, of_error
+from airflow_mlsecops.plugin.render import answer, wants_json
 
 log = logging.getLogger(__name__)
 
 POLICY = "Content-Security-Policy"
 HEADERS = {
     # No script at all, nothing from elsewhere: were a page to let hostile text through, it still couldn't do anything.
-    POLICY: "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'self'",
+    # Forms ask for lists. A report is framed as what it is: see REPORT_POLICY.
+    POLICY: "default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'self'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -55,13 +59,22 @@ def create_app(prefix: str) -> ASGIApp:
     Args:
         prefix: where Airflow mounts it, with no ``/`` at its end.
     """
-    app = FastAPI(title="airflow-mlsecops", openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="airflow-mlsecops",
+        version=__version__,
+        description="What the evidence store holds, verified. Reads only; log in as for Airflow's own API.",
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.prefix = prefix
-    app.include_router(router)
+    for router in (api.router, pages.router, list_pages.router, health.router):
+        app.include_router(router)
     app.mount("/static", StaticFiles(packages=[("airflow_mlsecops.plugin", "static")]))
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(MlsecopsError, _our_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _bad_query)
     app.add_exception_handler(Exception, _unexpected)
     return SecurityHeaders(app)
 
@@ -87,6 +100,13 @@ def _http_error(request: Request, error: Exception) -> Response:
         place = Place.of(request)
         return Response(status_code=303, headers={"Location": place.links.login(place.path)})
     return answer(request, Problem(401, "not-logged-in", "Nobody is logged in", "Send a token of this Airflow."))
+
+
+def _bad_query(request: Request, error: Exception) -> Response:
+    """Nothing of what was asked is repeated."""
+    assert isinstance(error, RequestValidationError)
+    names = ", ".join(sorted({str(each["loc"][-1]) for each in error.errors() if each.get("loc")}))
+    return answer(request, Problem(422, "bad-query", "This can't be asked", f"Look at: {names}."))
 
 
 def _unexpected(request: Request, error: Exception) -> Response:

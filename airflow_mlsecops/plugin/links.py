@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 
 def _part(value: object) -> str:
@@ -39,6 +39,23 @@ class Links:
         """An artifact's page, as somebody who may read this Dag sees it."""
         return f"{self.ours}/dags/{_part(dag_id)}/artifacts/{_part(sha256)}"
 
+    def at(self, path: str, **query: Any) -> str:
+        """One of our pages by its path, with a query of what isn't empty."""
+        given = urlencode({key: value for key, value in query.items() if value not in ("", None)}, errors="replace")
+        return f"{self.ours}{path}" + (f"?{given}" if given else "")
+
+    def part(self, dag_id: str, sha256: str, name: str) -> str:
+        """One of the pages beside an artifact's: ``timeline``, ``graph``, ``changes``, ``compliance``, ``export``."""
+        return f"{self.page(dag_id, sha256)}/{name}"
+
+    def statement(self, dag_id: str, sha256: str, digest: str) -> str:
+        """The page of one piece of evidence about an artifact."""
+        return f"{self.page(dag_id, sha256)}/evidence/{_part(digest)}"
+
+    def request(self, dag_id: str, sha256: str, digest: str) -> str:
+        """The page of one request for a decision about an artifact."""
+        return f"{self.page(dag_id, sha256)}/requests/{_part(digest)}"
+
     def api(self, dag_id: str, sha256: str) -> str:
         """The same as JSON."""
         return f"{self.ours}/api/dags/{_part(dag_id)}/artifacts/{_part(sha256)}"
@@ -63,6 +80,11 @@ class Links:
         index = run.get("map_index")
         mapped = f"/mapped/{index}" if isinstance(index, int) and index >= 0 else ""
         return f"{self.airflow}dags/{_part(dag_id)}/runs/{_part(run_id)}/tasks/{_part(task_id)}{mapped}"
+
+    def required_action(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> str:
+        """Where Airflow asks for the answer of a task that waits for one."""
+        run = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index}
+        return f"{self.task(run)}/required_actions" if self.task(run) else ""
 
     def login(self, then: str) -> str:
         """Airflow's log-in, whichever auth manager it has, which then leads to ``then``."""

@@ -11,6 +11,21 @@ from airflow_mlsecops.listeners import provenance as provenance_listener
 from airflow_mlsecops.plugin.watch import AsgiApp, GateWatch, Message, Receive, Send
 
 URL_PREFIX = "/mlsecops"
+UI_NAME = "ML Security"
+"""What the entry in the navigation and the tabs are called; the module finds its component by it."""
+
+
+def _ui(destination: str, **more: object) -> dict[str, object]:
+    """One place in Airflow's pages. Addresses are relative, so that they hold behind a proxy that serves a path."""
+    static = f"{URL_PREFIX.lstrip('/')}/static"
+    return {
+        "name": UI_NAME,
+        "bundle_url": f"{static}/airflow.js",
+        "icon": f"{static}/icon.svg",
+        "icon_dark_mode": f"{static}/icon-dark.svg",
+        "destination": destination,
+        **more,
+    }
 
 
 class LazyApp:
@@ -45,5 +60,11 @@ class MlsecopsPlugin(AirflowPlugin):
 
     name = "mlsecops"
     fastapi_apps = [{"name": "mlsecops", "app": LazyApp(), "url_prefix": URL_PREFIX}]  # noqa: RUF012 - as in the base
+    react_apps = [  # noqa: RUF012 - as in the base
+        _ui("nav", url_route="mlsecops", nav_top_level=True),
+        _ui("dag", url_route="mlsecops-dag"),
+        _ui("dag_run", url_route="mlsecops-run"),
+        _ui("task_instance", url_route="mlsecops-task"),
+    ]
     fastapi_root_middlewares = [{"name": "mlsecops gate watch", "middleware": GateWatch}]  # noqa: RUF012 - as in the base
     listeners = [provenance_listener]  # noqa: RUF012 - as in the base

@@ -20,7 +20,7 @@ MAX_REPORT_BYTES = 64 * 1024 * 1024
 REPORT_POLICY = (
     # The report's own style sheet stands in it; which one it may be, its own policy says, by digest.
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'"
+    "form-action 'none'; frame-ancestors 'self'"
 )
 
 
@@ -52,7 +52,7 @@ def report_of(source: Source, sha256: Sha256, digest: Sha256, readable: frozense
     """
     reading = source.read(sha256, now)
     for item in reading.evidence.verified:
-        if item.digest != digest or reading.dags.get(item.digest) not in readable:
+        if item.digest != digest or not reading.dag_for(item.digest, readable):
             continue
         address = report_digest(item.statement)
         if address is None:

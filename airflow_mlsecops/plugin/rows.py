@@ -59,6 +59,7 @@ class Row:
     run: Run
     evidence: Sha256
     evidence_url: str
+    statement_url: str
     report_url: str = ""
     current: bool = True
 
@@ -93,8 +94,9 @@ class Table:
 
     @property
     def shown(self) -> tuple[Row, ...]:
-        """The rows that a page shows; the JSON version has all."""
-        return self.rows[:SHOWN]
+        """The rows that a page shows, those that count today first; the JSON version has all."""
+        old = tuple(row for row in self.rows if not row.current)
+        return (*self.current, *old)[:SHOWN]
 
     @property
     def current(self) -> tuple[Row, ...]:
@@ -107,34 +109,35 @@ def visible(reading: Reading, readable: frozenset[str]) -> EvidenceSet:
     evidence = reading.evidence
     return EvidenceSet(
         subject=evidence.subject,
-        verified=tuple(item for item in evidence.verified if reading.dags.get(item.digest) in readable),
-        refused=tuple(item for item in evidence.refused if reading.dags.get(item.digest) in readable),
+        verified=tuple(item for item in evidence.verified if reading.dag_for(item.digest, readable)),
+        refused=tuple(item for item in evidence.refused if reading.dag_for(item.digest, readable)),
         broken=evidence.broken,
     )
 
 
-def table_of(reading: Reading, seen: EvidenceSet, links: Links, store_name: str) -> Table:
+def table_of(reading: Reading, seen: EvidenceSet, readable: frozenset[str], links: Links, store_name: str) -> Table:
     """Lay a subject's evidence out.
 
     Args:
         reading: all of it.
         seen: the part that may be shown.
+        readable: the Dags by which that was chosen.
         links: makes the addresses.
         store_name: what errors call the store; replaced, because it says where the store lies.
     """
-    rows = _mark_current(sorted((_row(item, seen.subject, links) for item in seen.verified), key=_age, reverse=True))
+    told = (row_of(item, seen.subject, links, reading.dag_for(item.digest, readable)) for item in seen.verified)
+    rows = _mark_current(sorted(told, key=_age, reverse=True))
     total = len(reading.evidence.verified) + len(reading.evidence.refused)
     return Table(
         rows=tuple(rows),
-        refused=tuple(
-            _not_counted(item, links, store_name, reading.dags.get(item.digest, "")) for item in seen.refused
-        ),
-        broken=tuple(_not_counted(item, links, store_name, "") for item in seen.broken),
+        refused=tuple(not_counted(item, links, store_name, reading.dags.get(item.digest, "")) for item in seen.refused),
+        broken=tuple(not_counted(item, links, store_name, "") for item in seen.broken),
         hidden=total - len(seen.verified) - len(seen.refused),
     )
 
 
-def _row(item: Evidence, subject: str, links: Links) -> Row:
+def row_of(item: Evidence, subject: str, links: Links, dag_id: str) -> Row:
+    """Lay one verified statement out, with the addresses that a reader of this Dag may open."""
     told, run = describe(item.statement), run_of(item.statement)
     index, attempt = run.get("map_index"), run.get("try_number")
     where = Run(
@@ -161,8 +164,9 @@ def _row(item: Evidence, subject: str, links: Links) -> Row:
         log_place=item.place,
         run=where,
         evidence=item.digest,
-        evidence_url=links.bundle(where.dag_id, item.digest),
-        report_url=links.report(where.dag_id, subject, item.digest) if report_digest(item.statement) else "",
+        evidence_url=links.bundle(dag_id, item.digest),
+        statement_url=links.statement(dag_id, subject, item.digest),
+        report_url=links.report(dag_id, subject, item.digest) if report_digest(item.statement) else "",
     )
 
 
@@ -182,7 +186,8 @@ def _mark_current(rows: list[Row]) -> list[Row]:
     return marked
 
 
-def _not_counted(item: Refused, links: Links, store_name: str, dag_id: str) -> NotCounted:
+def not_counted(item: Refused, links: Links, store_name: str, dag_id: str) -> NotCounted:
+    """Lay out what doesn't count; neither the object's key nor where the store lies is told."""
     return NotCounted(
         predicate=item.key.split("/")[2] if item.key.count("/") >= 3 else "",
         digest=item.digest,

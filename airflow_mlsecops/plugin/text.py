@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from markupsafe import Markup, escape
+
 MAX_CHARS = 2000
+MAX_LINES_CHARS = 200_000
 REPLACEMENT = "\ufffd"
 
 
@@ -17,8 +20,11 @@ def clean(text: str, limit: int = MAX_CHARS) -> str:
 
     HTML is escaped elsewhere; this is about what escaping leaves in place.
     """
-    shown = "".join(
-        char if char.isprintable() else " " if char.isspace() else REPLACEMENT for char in text[: limit + 1]
+    start = text[: limit + 1]
+    shown = (
+        start
+        if start.isprintable()
+        else "".join(char if char.isprintable() else " " if char.isspace() else REPLACEMENT for char in start)
     )
     return shown if len(shown) <= limit else shown[:limit] + "…"
 
@@ -51,6 +57,35 @@ def ago(value: datetime, now: datetime) -> str:
             count = seconds // size
             return f"{count} {name}{'s' if count != 1 else ''} ago"
     return "just now"
+
+
+def left(value: datetime, now: datetime) -> str:
+    """``in 3 hours``; ``over`` if it is."""
+    seconds = int((value - now).total_seconds())
+    if seconds <= 0:
+        return "over"
+    for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = seconds // size
+            return f"in {count} {name}{'s' if count != 1 else ''}"
+    return "in less than a minute"
+
+
+def fact(value: Any) -> str:
+    """One side of a change: digests shortened, what is merely there told so, everything else as a number."""
+    text = "here" if value is True else number(value)
+    return f"{text[:16]}…" if len(text) == 64 and text.isalnum() else text
+
+
+def lines(text: str, limit: int = MAX_LINES_CHARS) -> Markup:
+    """Several lines, each cleaned as :func:`clean` does, escaped."""
+    shown = "\n".join(clean(line) for line in text[:limit].split("\n"))
+    return escape(shown if len(text) <= limit else f"{shown}\n…")
+
+
+def uncut(text: str) -> str:
+    """Several lines, each cleaned and whole: for programs, which parse them."""
+    return "\n".join(clean(line, len(line)) for line in text.split("\n"))
 
 
 def number(value: Any) -> str:

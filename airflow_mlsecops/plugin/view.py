@@ -39,6 +39,11 @@ class Identity:
     size: int | None
     files: int | None
 
+    @property
+    def called(self) -> str:
+        """Its newest name, or the beginning of its digest."""
+        return self.names[0] if self.names else self.sha256[:12]
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -88,16 +93,13 @@ def build_view(
     """
     reading = source.read(sha256, now)
     seen = visible(reading, readable)
-    table = table_of(reading, seen, links, str(source.store))
+    table = table_of(reading, seen, readable, links, str(source.store))
     if not (table.rows or table.refused) and (table.hidden or not table.broken):
         raise no_evidence()
     # All data sets are read, also those that only hidden provenance names: whether what a gate read is still there
     # must not depend on who is looking.
-    inputs = {
-        made_from.digest: source.read(made_from.digest, now)
-        for made_from in datasets_of(reading.evidence)
-        if made_from.digest != sha256
-    }
+    named = [made_from.digest for made_from in datasets_of(reading.evidence) if made_from.digest != sha256]
+    inputs = source.read_all(named, now) if named else {}
     datasets = tuple(
         _dataset(made_from.name, made_from.digest, inputs[made_from.digest], source, dag_id, readable, links)
         for made_from in datasets_of(seen)
@@ -123,7 +125,7 @@ def build_view(
 def _dataset(
     name: str, digest: str, reading: Reading, source: Source, dag_id: str, readable: frozenset[str], links: Links
 ) -> Dataset:
-    table = table_of(reading, visible(reading, readable), links, str(source.store))
+    table = table_of(reading, visible(reading, readable), readable, links, str(source.store))
     return Dataset(name, digest, links.page(dag_id, digest), table)
 
 

@@ -63,7 +63,7 @@ class Act:
 
 
 class GateWatch:
-    """The middleware; it does nothing unless ``[mlsecops] alarm_conn_id`` or ``alarm_notifiers`` is set."""
+    """The middleware; it does nothing unless ``alarm_conn_id``, ``alarm_notifiers`` or ``notifiers`` is set."""
 
     def __init__(self, app: AsgiApp) -> None:
         self._app = app
@@ -115,24 +115,23 @@ def _watched(scope: Message) -> tuple[str, re.Match[str]] | None:
 def _is_wanted() -> bool:
     from airflow.configuration import conf
 
-    return bool(
-        conf.get("mlsecops", "alarm_conn_id", fallback="") or conf.get("mlsecops", "alarm_notifiers", fallback="")
-    )
+    return any(conf.get("mlsecops", name, fallback="") for name in ("alarm_conn_id", "alarm_notifiers", "notifiers"))
 
 
 def _keep(kept: bytearray, message: Message) -> None:
     body = message.get("body") or b""
-    if len(kept) + len(body) <= MAX_BODY:
-        kept.extend(body)
+    kept.extend(body[: MAX_BODY - len(kept)])
 
 
 def _act(watched: tuple[str, re.Match[str]], scope: Message, asked: bytes, answered: bytes) -> Act | None:
     event, match = watched
     names = {key: unquote(value) for key, value in match.groupdict().items() if value}
     request, answer = _json(asked), _json(answered)
-    if event == "cleared" and (not isinstance(request, dict) or request.get("dry_run", True)):
+    # What the server took and can't be read here was too long to be kept: it may be anything.
+    whole = request is not None or not asked
+    if whole and event == "cleared" and (not isinstance(request, dict) or request.get("dry_run", True)):
         return None
-    if event == "state-set" and not _sets_state(request):
+    if whole and event == "state-set" and not _sets_state(request):
         return None
     tasks = {found for body in (request, answer) for found in _tasks(body, names)}
     if not tasks and "run" in names:

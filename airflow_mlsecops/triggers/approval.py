@@ -42,6 +42,7 @@ class ApprovalTrigger(BaseTrigger):
         escalate_at: when to fire for the escalation; empty for never.
         expires_at: when the request ends.
         ti_id: the task instance that waits.
+        rest: seconds before the first look.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class ApprovalTrigger(BaseTrigger):
         escalate_at: str,
         expires_at: str,
         ti_id: str,
+        rest: float = 0.0,
     ) -> None:
         super().__init__()
         self.subject = subject
@@ -63,6 +65,7 @@ class ApprovalTrigger(BaseTrigger):
         self.escalate_at = escalate_at
         self.expires_at = expires_at
         self.ti_id = ti_id
+        self.rest = rest
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and arguments; nothing secret among them."""
@@ -76,6 +79,7 @@ class ApprovalTrigger(BaseTrigger):
                 "escalate_at": self.escalate_at,
                 "expires_at": self.expires_at,
                 "ti_id": self.ti_id,
+                "rest": self.rest,
             },
         )
 
@@ -84,19 +88,22 @@ class ApprovalTrigger(BaseTrigger):
         asked = False
         look = sync_to_async(_look, thread_sensitive=False)
         ends = [from_text(text) for text in (self.escalate_at, self.expires_at) if text]
+        await asyncio.sleep(self.rest)
         while True:
             now = utcnow()
             if now >= min(ends):
                 yield TriggerEvent({"look": "time"})
                 return
             try:
+                # The store first: as long as it can't be reached, an answer couldn't be recorded.
+                found = await look(self.mlsecops_conn_id, self.subject)
                 # Once: from now on Airflow resumes the task itself.
                 answered = None if asked else await self._answered_meanwhile()
                 asked = True
                 if answered is not None:
                     yield TriggerEvent(answered)
                     return
-                if await look(self.mlsecops_conn_id, self.subject) != self.seen:
+                if found != self.seen:
                     yield TriggerEvent({"look": "answers"})
                     return
             except (MlsecopsError, AirflowRuntimeError) as error:

@@ -12,7 +12,7 @@ from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.store.local import LocalBackend
 from tests.plugin.pages import PipelineWorld
 from tests.support.airflow_server import AirflowServer
-from tests.support.evidence import trust_bytes
+from tests.support.evidence import ROLES, trust_bytes
 
 
 @pytest.fixture(scope="session")
@@ -35,12 +35,19 @@ def server(built_server: AirflowServer) -> Iterator[AirflowServer]:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PipelineWorld:
     """An evidence store and a trust policy that the server's default connection leads to."""
-    (tmp_path / "evidence").mkdir()
-    (tmp_path / "trust.json").write_bytes(trust_bytes())
-    extra = {
-        "evidence_root": str(tmp_path / "evidence"),
-        "signer": f"file:{tmp_path / 'no-key.pem'}",  # a page that wanted to sign would fail
-        "trust_policy": str(tmp_path / "trust.json"),
-    }
-    monkeypatch.setenv("AIRFLOW_CONN_MLSECOPS_DEFAULT", json.dumps({"conn_type": "mlsecops", "extra": extra}))
+    connect(tmp_path, monkeypatch)
     return PipelineWorld(backend=LocalBackend(tmp_path / "evidence"), now=utcnow(), root=tmp_path)
+
+
+def connect(root: Path, patch: pytest.MonkeyPatch) -> None:
+    """Let the default connection lead to a new store in a folder, and the index lie beside it."""
+    (root / "evidence").mkdir()
+    more = {"watcher": ["alarm"], "releaser": ["promote"], "asker": ["ask"]}
+    (root / "trust.json").write_bytes(trust_bytes({**ROLES, **more}))
+    extra = {
+        "evidence_root": str(root / "evidence"),
+        "signer": f"file:{root / 'no-key.pem'}",  # a page that wanted to sign would fail
+        "trust_policy": str(root / "trust.json"),
+    }
+    patch.setenv("AIRFLOW_CONN_MLSECOPS_DEFAULT", json.dumps({"conn_type": "mlsecops", "extra": extra}))
+    patch.setenv("AIRFLOW__MLSECOPS__INDEX_FOLDER", str(root / "index"))

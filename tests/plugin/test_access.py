@@ -85,13 +85,36 @@ def test_refused_statements_of_other_teams_are_only_counted(server: AirflowServe
     assert secret not in answer.text
 
 
-@pytest.mark.parametrize("where", [{}, {"dag_id": 7}, {"dag_id": "removed_dag"}], ids=["none", "number", "removed"])
-def test_a_statement_from_no_dag_of_this_airflow_is_only_counted(
+def test_a_statement_from_no_dag_of_this_airflow_is_only_counted(server: AirflowServer, world: PipelineWorld) -> None:
+    world.signed()
+    world.checked(world.model, where={"dag_id": "removed_dag"})
+    assert server.client("root").get(api(RED, world.model)).json()["evidence"]["hidden"] == 1
+
+
+@pytest.mark.parametrize("where", [{}, {"dag_id": 7}], ids=["none", "number"])
+def test_what_names_no_dag_goes_with_its_subject(
     server: AirflowServer, world: PipelineWorld, where: dict[str, object]
 ) -> None:
+    said = world.checked(world.model, where=where)
+    client = server.client("alice")
+    assert client.get(api(RED, world.model)).status_code == 404
+    assert client.get(raw(RED, said)).status_code == 404
+
     world.signed()
-    world.checked(world.model, where=where)
-    assert server.client("root").get(api(RED, world.model)).json()["evidence"]["hidden"] == 1
+    table = client.get(api(RED, world.model)).json()["evidence"]
+    assert table["hidden"] == 0
+    (row,) = (row for row in table["rows"] if row["evidence"] == said)
+    for address in (row["statement_url"], row["evidence_url"]):
+        assert client.get(address).status_code == 200, address
+        assert server.client("bob").get(address).status_code == 403
+
+
+def test_what_names_no_dag_and_does_not_count_is_only_counted(server: AirflowServer, world: PipelineWorld) -> None:
+    world.signed()
+    said = world.checked(world.model, where={}, signer="stranger")
+    client = server.client("alice")
+    assert client.get(api(RED, world.model)).json()["evidence"]["hidden"] == 1
+    assert client.get(raw(RED, said)).status_code == 404
 
 
 def test_a_data_set_that_only_hidden_provenance_names_is_not_named(server: AirflowServer, world: PipelineWorld) -> None:

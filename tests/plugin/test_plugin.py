@@ -10,15 +10,17 @@ import threading
 import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from airflow_mlsecops.links import evidence_url
-from airflow_mlsecops.plugin import app, pages
+from airflow_mlsecops.links import evidence_url, request_url, statement_url
+from airflow_mlsecops.plugin import api, app, list_pages, pages
 from airflow_mlsecops.plugin.plugin import LazyApp
 from airflow_mlsecops.plugin.watch import Message, Receive, Send
-from tests.plugin.pages import RED, PipelineWorld
+from tests.plugin.pages import RED, PipelineWorld, run
 from tests.support.airflow_server import AirflowServer
+from tests.support.evidence import approval_request_statement
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,8 +62,15 @@ def test_loading_it_costs_a_worker_next_to_nothing() -> None:
 
 
 def test_a_tasks_link_leads_to_a_page(server: AirflowServer, world: PipelineWorld) -> None:
-    world.signed()
-    assert server.client("alice").get(evidence_url(RED, world.model.digest)).status_code == 200
+    signed = world.signed()
+    for url in (evidence_url(RED, world.model.digest), statement_url(RED, world.model.digest, signed)):
+        assert server.client("alice").get(url).status_code == 200
+
+
+def test_a_gates_question_leads_to_the_request(server: AirflowServer, world: PipelineWorld) -> None:
+    asked = world.put(approval_request_statement(world.model, ["bob"], world.now, run=run(RED)), "asker")
+    answer = server.client("alice").get(request_url(RED, world.model.digest, asked))
+    assert (answer.status_code, "bob" in answer.text) == (200, True)
 
 
 def test_the_app_is_built_once_however_many_ask_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,8 +103,16 @@ def test_the_app_is_built_once_however_many_ask_first(monkeypatch: pytest.Monkey
     assert len(served) == 2
 
 
+def test_nothing_can_be_written_so_no_origin_has_to_be_checked() -> None:
+    inner: Any = app.create_app("/mlsecops")
+    routes = [route for route in inner._app.routes if hasattr(route, "methods")]
+    assert len(routes) > 20
+    assert {method for route in routes for method in route.methods} <= {"GET", "HEAD"}
+
+
 def test_a_slow_store_doesnt_hold_the_event_loop() -> None:
     """FastAPI runs plain functions in threads; a coroutine would hold the loop while it waits for the store."""
-    endpoints = [route.endpoint for route in pages.router.routes]  # type: ignore[attr-defined]
-    assert len(endpoints) == 4
+    routers = (api.router, list_pages.router, pages.router)
+    endpoints = [route.endpoint for router in routers for route in router.routes]  # type: ignore[attr-defined]
+    assert {"artifact_page", "artifacts_json", "overview_page"} <= {endpoint.__name__ for endpoint in endpoints}
     assert not any(inspect.iscoroutinefunction(endpoint) for endpoint in endpoints)

@@ -46,7 +46,7 @@ def test_the_link_leads_to_the_very_bytes(server: AirflowServer, world: Pipeline
 def test_the_browser_is_told_to_let_it_do_nothing(server: AirflowServer, world: PipelineWorld) -> None:
     headers = get(server, world, reported(world)).headers
     policy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-    assert headers.get_list("content-security-policy") == [f"{policy}; frame-ancestors 'none'"]
+    assert headers.get_list("content-security-policy") == [f"{policy}; frame-ancestors 'self'"]
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cache-control"] == "no-store"
     assert headers["referrer-policy"] == "no-referrer"

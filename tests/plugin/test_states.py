@@ -142,7 +142,7 @@ def test_only_a_digest_is_looked_up(
 def test_behind_a_proxy_that_serves_airflow_under_a_path(server: AirflowServer, world: PipelineWorld) -> None:
     world.signed()
     html = Html(server.client("alice", root_path="/airflow").get("/airflow" + page(RED, world.model)).text)
-    assert all(link.startswith("/airflow/") for link in html.links)
+    assert all(link.startswith("/airflow/") for link in html.links if link != "#main")
     assert f"/airflow/dags/{RED}/runs/manual__1/tasks/sign" in html.links
     away = server.client("", root_path="/airflow").get("/airflow" + page(RED, world.model))
     assert away.headers["location"].startswith("/airflow/api/v2/auth/login?next=%2Fairflow%2Fmlsecops%2F")

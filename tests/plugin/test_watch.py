@@ -17,7 +17,7 @@ from airflow_mlsecops.core.evidence import collect
 from airflow_mlsecops.core.predicates import alarm
 from airflow_mlsecops.operators.release_gate import ReleaseGateOperator
 from airflow_mlsecops.operators.sign_artifact import SignArtifactOperator
-from airflow_mlsecops.plugin.watch import GateWatch, Message
+from airflow_mlsecops.plugin.watch import MAX_BODY, GateWatch, Message
 from tests.plugin.pages import SHARED
 from tests.support.airflow_server import AirflowServer
 from tests.support.deployment import Deployment
@@ -80,6 +80,8 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     monkeypatch.setenv("AIRFLOW__MLSECOPS__ALARM_CONN_ID", "watcher")
     notifiers = [
         {"notifier": f"{__name__}.BrokenPager"},
+        {"notifier": "no.such.Pager"},
+        {"notifier": f"{__name__}.Pager", "arguments": {"colour": "red"}},
         {"notifier": f"{__name__}.Pager", "arguments": {"team": "ml"}},
     ]
     monkeypatch.setenv("AIRFLOW__MLSECOPS__ALARM_NOTIFIERS", json.dumps(notifiers))
@@ -99,9 +101,18 @@ def test_a_state_set_by_hand(server: AirflowServer, ids: dict[str, str], deploym
     client = server.client("root")
     assert client.patch(f"{RUN}/taskInstances/gate", json={"new_state": "success"}).status_code == 200
     assert alarms(deployment) == [("state-set", "gate", "root")]
-    ((team, event, user, digest),) = TOLD  # though another notifier is broken
+    ((team, event, user, digest),) = TOLD  # though other notifiers are broken, or none
     assert (team, event, user) == ("ml", "state-set", "root")
     assert deployment.store.get(digest).bundle is not None
+
+
+def test_a_request_that_is_padded(server: AirflowServer, ids: dict[str, str], deployment: Deployment) -> None:
+    """What is too long to be kept, and was taken all the same, may be anything."""
+    body = b'{"new_state": "success"}' + b" " * MAX_BODY
+    headers = {"Content-Type": "application/json"}
+    answer = server.client("root").patch(f"{RUN}/taskInstances/gate", content=body, headers=headers)
+    assert answer.status_code == 200
+    assert alarms(deployment) == [("state-set", "gate", "root")]
 
 
 @pytest.mark.parametrize("path", ["/taskInstances/gate/dry_run", "/taskInstances/sign"])
