@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.providers.standard.operators.hitl import HITLOperator
@@ -14,11 +14,24 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_mlsecops.core.approving.asking import Terms, asked_people
 from airflow_mlsecops.core.approving.tally import Standing, State
 from airflow_mlsecops.core.artifact import Artifact, Kind
-from airflow_mlsecops.core.clock import to_text, utcnow
+from airflow_mlsecops.core.clock import from_text, to_text, utcnow
+from airflow_mlsecops.core.errors import MlsecopsError
 from airflow_mlsecops.core.predicates.approval import Assurance
 from airflow_mlsecops.hooks.accounts import Accounts, auth_manager
-from airflow_mlsecops.hooks.approvals import APPROVE, REJECT, OpenRequest, ask, record, standing, take_up
+from airflow_mlsecops.hooks.approvals import (
+    APPROVE,
+    REJECT,
+    OpenRequest,
+    ask,
+    record,
+    reference,
+    standing,
+    take_up,
+    why_rejected,
+)
+from airflow_mlsecops.hooks.metrics import count
 from airflow_mlsecops.hooks.mlsecops import DEFAULT_CONN_ID, MlsecopsHook
+from airflow_mlsecops.hooks.notifying import Event, call
 from airflow_mlsecops.hooks.run_info import run_info
 from airflow_mlsecops.operators.approval_request import screen
 from airflow_mlsecops.operators.base import MlsecopsOperator, OnNo, check_choice, permanent_errors_fail
@@ -48,7 +61,7 @@ class ApprovalGateOperator(MlsecopsOperator, HITLOperator):
             everybody with the right to answer.
         quorum: how many different people have to approve.
         level: ``recorded``, or ``signed`` if only people's own signatures count.
-        subject: the question.
+        subject: the question; by default it names the artifact, so that many in a list can be told apart.
         policy: a release policy; what it asks for and isn't there is shown.
         model_name: the name under which versions are promoted, for what changed; the artifact's name if left out.
         stage: the stage whose newest version it is compared with.
@@ -117,7 +130,7 @@ class ApprovalGateOperator(MlsecopsOperator, HITLOperator):
             artifact_name=artifact_name,
             artifact_kind=artifact_kind,
             mlsecops_conn_id=mlsecops_conn_id,
-            subject=subject or "Approve this model for release?",
+            subject=subject,
             options=[APPROVE, REJECT],
             params={"reason": reason},
             response_timeout=response_timeout,
@@ -161,25 +174,38 @@ class ApprovalGateOperator(MlsecopsOperator, HITLOperator):
         self.log.info("Asking %s about %s; request: evidence sha256:%s", told, artifact, asked.digest)
         # 3.
         self.body = screen(artifact, asked.request, asked.digest, dossier, dag_id=run["dag_id"], run_id=run["run_id"])
-        return self._go_on(context, hook, asked, escalated=False, show=True, tell=self.notifiers)
+        return self._go_on(context, hook, asked, escalated=False, show=True, first=True)
 
     def execute_complete(
         self, context: Any, event: dict[str, Any], asked: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Somebody answered, or there is something to look at: sign the answer, count, end or wait on."""
+        """Somebody answered, or there is something to look at: sign the answer, count, end or wait on.
+
+        While the store or the key service can't be reached it waits on, with the answer kept where Airflow has it.
+        """
         kept = asked or {}
         with permanent_errors_fail():
-            hook, run = MlsecopsHook(self.mlsecops_conn_id), run_info(context)
             artifact = Artifact.from_dict(kept.get("artifact", {}))
-            self.pinned_digest = artifact.digest
-            again = take_up(hook, artifact, str(kept.get("request")), run)
-            if "chosen_options" in event:
-                refused = record(hook, again, event, run, self._accounts(hook))
-                if refused:
-                    self.log.warning("An answer doesn't count: %s", refused)
-            # After an answer the question is asked again, for the next one.
-            show = "chosen_options" in event
-            return self._go_on(context, hook, again, escalated=bool(kept.get("escalated")), show=show)
+            try:
+                return self._look(context, event, kept, artifact)
+            except MlsecopsError as error:
+                until = from_text(str(kept.get("until")))
+                if not error.transient or utcnow() > until:
+                    raise
+                self.log.warning("Looking again in %s s: %s", self.poke_interval, error)
+            return self._sleep(context, artifact, kept, seen="", until=until, rest=self.poke_interval)
+
+    def _look(self, context: Any, event: dict[str, Any], kept: dict[str, Any], artifact: Artifact) -> dict[str, Any]:
+        hook, run = MlsecopsHook(self.mlsecops_conn_id), run_info(context)
+        self.pinned_digest = artifact.digest
+        again = take_up(hook, artifact, str(kept.get("request")), run)
+        if "chosen_options" in event:
+            refused = record(hook, again, event, run, self._accounts(hook))
+            if refused:
+                self.log.warning("An answer doesn't count: %s", refused)
+        # After an answer the question is asked again, for the next one.
+        show = "chosen_options" in event
+        return self._go_on(context, hook, again, escalated=bool(kept.get("escalated")), show=show)
 
     def _go_on(
         self,
@@ -189,7 +215,7 @@ class ApprovalGateOperator(MlsecopsOperator, HITLOperator):
         *,
         escalated: bool,
         show: bool,
-        tell: Sequence[BaseNotifier] = (),
+        first: bool = False,
     ) -> dict[str, Any]:
         """End, if the request is decided; otherwise show it, escalate if it is time, and wait."""
         said, seen = standing(hook, asked)
@@ -199,52 +225,59 @@ class ApprovalGateOperator(MlsecopsOperator, HITLOperator):
             self.log.info("Waiting for %d more until %s", said.needed, to_text(asked.request.expires_at))
             if show:
                 self._show(hook, context, asked)
-            self._tell(tell, context, asked, said)
+            if first:
+                self._asked(context, asked, said)
             self._wait(context, asked, said, seen, escalated=escalated)
         if said.state is State.EXPIRED:
             raise AirflowFailException(
                 f"not enough people answered until {to_text(asked.request.expires_at)}; a timeout never approves"
             )
-        answers = said.rejections or said.counted
-        for answer in answers:
+        for answer in said.rejections or said.counted:
             self.log.info("%s %s: %s", answer.said.approver, answer.said.decision, answer.said.reason or "(no reason)")
-        names = ", ".join(answer.said.approver for answer in answers)
-        reference = {
-            "artifact": asked.artifact.to_dict(),
-            "decision": answers[0].said.decision.value,
-            "approver": names,
-            "approvals": len(said.counted),
-            "request": asked.digest,
-            "evidence": answers[0].item.digest,
-        }
-        reason = said.rejections[0].said.reason if said.rejections else ""
-        said_no = f"{names} rejected {asked.artifact}: {reason or 'no reason given'}" if said.rejections else ""
-        return self.end(context, reference, said_no=said_no, on_no=self.on_reject)
+        return self.end(context, reference(asked, said), said_no=why_rejected(asked, said), on_no=self.on_reject)
 
     def _wait(self, context: Any, asked: OpenRequest, said: Standing, seen: str, *, escalated: bool) -> NoReturn:
-        from airflow_mlsecops.triggers.approval import ApprovalTrigger
-
         now, request = utcnow(), asked.request
         due = request.requested_at + self.escalate_after if self.escalate_after and not escalated else None
         if due is not None and now >= due:
             self.log.warning("Still waiting: telling %d notifier(s)", len(self.escalation_notifiers))
             self._tell(self.escalation_notifiers, context, asked, said)
             due, escalated = None, True
+        kept = {
+            "artifact": asked.artifact.to_dict(),
+            "request": asked.digest,
+            "escalated": escalated,
+            "until": to_text(request.expires_at),
+        }
+        self._sleep(context, asked.artifact, kept, seen=seen, until=request.expires_at, due=due)
+
+    def _sleep(
+        self,
+        context: Any,
+        artifact: Artifact,
+        kept: dict[str, Any],
+        *,
+        seen: str,
+        until: datetime,
+        due: datetime | None = None,
+        rest: float = 0.0,
+    ) -> NoReturn:
+        from airflow_mlsecops.triggers.approval import ApprovalTrigger
+
         self.defer(
             trigger=ApprovalTrigger(
-                subject=asked.artifact.digest,
+                subject=artifact.digest,
                 seen=seen,
                 mlsecops_conn_id=self.mlsecops_conn_id,
                 poke_interval=self.poke_interval,
                 escalate_at=to_text(due) if due else "",
-                expires_at=to_text(request.expires_at),
+                expires_at=to_text(until),
                 ti_id=str(context["ti"].id),
+                rest=rest,
             ),
             method_name="execute_complete",
-            kwargs={
-                "asked": {"artifact": asked.artifact.to_dict(), "request": asked.digest, "escalated": escalated},
-            },
-            timeout=max(request.expires_at - now, timedelta()) + _GRACE,
+            kwargs={"asked": kept},
+            timeout=max(until - utcnow(), timedelta()) + _GRACE,
         )
         raise AssertionError("a deferred task doesn't go on here")
 
@@ -254,6 +287,8 @@ class ApprovalGateOperator(MlsecopsOperator, HITLOperator):
 
         accounts = self._accounts(hook)
         self.assigned_users = [accounts.user(person) for person in asked.request.able] or None
+        # On the task itself, because notifiers' templates read it there.
+        self.subject = self.subject or f"Approve {asked.artifact} for release?"
         upsert_hitl_detail(
             ti_id=context["ti"].id,
             options=self.options,
@@ -263,14 +298,18 @@ class ApprovalGateOperator(MlsecopsOperator, HITLOperator):
             assigned_users=self.assigned_users,
         )
 
+    def _asked(self, context: Any, asked: OpenRequest, said: Standing) -> None:
+        """Tell those that the task names, and those that the configuration names."""
+        count("mlsecops.approvals.asked", operator=type(self).__name__, dag_id=str(self.dag_id))
+        self._tell(self.notifiers, context, asked, said)
+        told = {"request": asked.digest}
+        self.notify(Event.WAITING, context, f"{self.task_id} waits for an answer", self.body or "", told)
+
     def _tell(self, notifiers: Sequence[BaseNotifier], context: Any, asked: OpenRequest, said: Standing) -> None:
         """Call notifiers; whatever goes wrong there decides nothing."""
         told = {"request": asked.digest, "needed": said.needed, "artifact": asked.artifact.to_dict()}
         for notifier in notifiers:
-            try:
-                notifier({**context, "approval": told})
-            except Exception:
-                self.log.exception("%s wasn't told", type(notifier).__name__)
+            call(notifier, {**context, "approval": told})
 
     def _terms(self, hook: MlsecopsHook) -> Terms:
         return Terms(

@@ -11,12 +11,16 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airflow_mlsecops.core.artifact import Kind
 from airflow_mlsecops.core.errors import ConfigurationError, MlsecopsError
+from airflow_mlsecops.hooks.metrics import count
 from airflow_mlsecops.hooks.mlsecops import DEFAULT_CONN_ID, MlsecopsHook
-from airflow_mlsecops.hooks.references import ArtifactLike, resolve_artifact
-from airflow_mlsecops.links import EvidenceLink
+from airflow_mlsecops.hooks.notifying import Event, tell
+from airflow_mlsecops.hooks.references import ArtifactLike, pinned_or_uri, resolve_artifact
+from airflow_mlsecops.links import EvidenceLink, evidence_url
 from airflow_mlsecops.operators.reference import bounded, check_fits
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from airflow_mlsecops.core.artifact import Artifact
     from airflow_mlsecops.core.pinning import Pin, Reuse
 
@@ -60,6 +64,7 @@ class MlsecopsOperator(BaseOperator):
     ui_color = "#e6f4ea"
     default_kind: ClassVar[Kind] = Kind.DATASET
     keeps_manifest: ClassVar[bool] = True
+    event_of_no: ClassVar[Event] = Event.REFUSAL
 
     def __init__(
         self,
@@ -98,11 +103,33 @@ class MlsecopsOperator(BaseOperator):
             reuse=reuse,
             remember_local=remember_local,
         )
+        self._note(artifact)
+        return artifact
+
+    @contextmanager
+    def copied(self, hook: MlsecopsHook, within: str = "") -> Iterator[tuple[Artifact, Path]]:
+        """As :meth:`resolve`, with a private copy of the bytes; what is pinned here is read once for both.
+
+        Args:
+            hook: of the evidence.
+            within: a folder for the copy; by default the system's.
+        """
+        found = pinned_or_uri(self.artifact)
+        if isinstance(found, str):
+            name, kind, keep = self.artifact_name, self.artifact_kind, self.keeps_manifest
+            with hook.pinned_copy(found, name=name, kind=kind, keep=keep, within=within) as (artifact, path):
+                self._note(artifact)
+                yield artifact, path
+        else:
+            self._note(found)
+            with hook.verified_copy(found, within) as path:
+                yield found, path
+
+    def _note(self, artifact: Artifact) -> None:
         check_fits(artifact)
         self.pinned_digest = artifact.digest
         self.log.info("Artifact %s at %s", artifact, artifact.uri)
         self.log.info("  %d files, %d bytes, sha256:%s", artifact.files, artifact.size, artifact.digest)
-        return artifact
 
     def unchanged(self, hook: MlsecopsHook, artifact: Artifact) -> Artifact:
         """Hash what lies at the artifact's URI again, because a gate decides about the bytes that are there *now*.
@@ -136,11 +163,21 @@ class MlsecopsOperator(BaseOperator):
         small = bounded(reference)
         self.told = dict(reference)
         context["ti"].xcom_push(key="mlsecops", value=small)
+        answer = "mlsecops.answers.no" if said_no else "mlsecops.answers.yes"
+        count(answer, operator=type(self).__name__, dag_id=str(self.dag_id))
+        if said_no:
+            self.notify(self.event_of_no, context, f"{self.task_id} said NO", said_no, small)
         if not said_no or on_no == "continue":
             if said_no:
                 self.log.warning("Going on although the answer is NO, as told by the Dag's author: %s", said_no)
             return small
         raise (AirflowSkipException if on_no == "skip" else AirflowFailException)(said_no)
+
+    def notify(self, event: Event, context: Any, subject: str, text: str, reference: Mapping[str, Any]) -> None:
+        """Tell whom ``[mlsecops] notifiers`` names; never fails."""
+        told = {"subject": f"{self.dag_id}: {subject}", "text": text, "reference": dict(reference)}
+        url = evidence_url(str(self.dag_id), self.pinned_digest) if self.pinned_digest else ""
+        tell(event, {**told, "evidence": reference.get("evidence", ""), "url": url}, context)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Asked by Airflow's OpenLineage provider, also when the task failed on a NO."""

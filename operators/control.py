@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_mlsecops.core.errors import DataError, MlsecopsError
 from airflow_mlsecops.core.findings import Finding, Severity
 from airflow_mlsecops.core.report import REPORT, Report, Verdict
+from airflow_mlsecops.hooks.metrics import count, lasted
+from airflow_mlsecops.hooks.notifying import Event
 from airflow_mlsecops.hooks.run_info import run_info
 from airflow_mlsecops.links import EvidenceLink, ReportLink
 from airflow_mlsecops.operators.base import MlsecopsOperator, OnNo, check_choice
@@ -33,6 +37,7 @@ class ControlOperator(MlsecopsOperator):
     """
 
     control_name: ClassVar[str]
+    event_of_no: ClassVar[Event] = Event.FINDING
     operator_extra_links = (EvidenceLink(), ReportLink())
 
     def __init__(self, *, on_fail: OnNo = "fail", **kwargs: Any) -> None:
@@ -48,17 +53,22 @@ class ControlOperator(MlsecopsOperator):
     @contextmanager
     def opened(self, hook: MlsecopsHook) -> Iterator[tuple[Artifact, Path]]:
         """What is judged: the pinned artifact, and a private copy of its bytes."""
-        artifact = self.resolve(hook)
-        with hook.verified_copy(artifact) as path:
+        with self.copied(hook) as (artifact, path):
             yield artifact, path
 
     def work(self, hook: MlsecopsHook, context: Any) -> dict[str, Any]:
         """Tell the story of the module's first line."""
         with self.opened(hook) as (artifact, path):
+            started = time.monotonic()
             report = self._report(hook, context, artifact, path)
+            tags = {"control": self.control_name, "dag_id": str(self.dag_id)}
+            lasted("mlsecops.control.duration", time.monotonic() - started, **tags)
         digest = hook.record(report, run_info(context))
         self._tell(report, digest)
         self.recorded(hook, context, report, digest)
+        if report.verdict is Verdict.WARN:
+            warned = f"{report.control} of {artifact} has a warning"
+            self.notify(Event.FINDING, context, warned, report.summary, reference(report, digest))
         said_no = "" if report else f"{report.control} of {artifact} failed: {report.summary}"
         return self.end(context, reference(report, digest), said_no=said_no, on_no=self.on_fail)
 
@@ -84,7 +94,11 @@ class ControlOperator(MlsecopsOperator):
         return Report(artifact, self.control_name, Verdict.FAIL, message, (finding,))
 
     def _tell(self, report: Report, digest: Sha256) -> None:
-        """The story in a few lines that a person can follow."""
+        """The story in a few lines that a person can follow, and in figures."""
+        dag_id = str(self.dag_id)
+        count(f"mlsecops.controls.{report.verdict.value}", control=report.control, dag_id=dag_id)
+        for severity, number in Counter(finding.severity.value for finding in report.findings).items():
+            count("mlsecops.findings", number, control=report.control, severity=severity, dag_id=dag_id)
         self.log.info("%s: %s - %s", report.control, report.verdict.upper(), report.summary)
         for finding in report.findings[:SHOWN_FINDINGS]:
             self.log.info("  [%s] %s: %s %s", finding.severity, finding.rule, finding.message, finding.where)

@@ -25,12 +25,23 @@ def sign_derived(
     source: Artifact,
     *,
     parameters: Mapping[str, Any],
+    further: Sequence[provenance.Dependency] = (),
     materials: Sequence[provenance.Material] = (),
 ) -> Sha256:
-    """Put signed provenance into the store: this was made from that one, in this run; return its digest."""
+    """Put signed provenance into the store: this was made from that one, in this run; return its digest.
+
+    Args:
+        hook: signs and puts.
+        context: of the task.
+        derived: what was made.
+        source: what it was made from.
+        parameters: what the task was told.
+        further: what else it rests on, such as what the source itself was made from.
+        materials: code, packages and image.
+    """
     statement = provenance.build(
         derived,
-        inputs=[source],
+        inputs=[source, *further],
         parameters=parameters,
         run=run_info(context),
         builder=BUILDER,

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_mlsecops.core.artifact import Artifact, Form, Kind
 from airflow_mlsecops.core.clock import utcnow
-from airflow_mlsecops.core.errors import ConfigurationError
+from airflow_mlsecops.core.errors import ArtifactChangedError, ConfigurationError
 from airflow_mlsecops.hooks.references import ArtifactLike, resolve_artifact
+from airflow_mlsecops.hooks.run_info import run_info
 from airflow_mlsecops.operators.base import MlsecopsOperator, check_choice
 from airflow_mlsecops.operators.derived import sign_derived
 
 if TYPE_CHECKING:
     from airflow_mlsecops.core.describe.content import Content
+    from airflow_mlsecops.core.describe.description import Description
     from airflow_mlsecops.core.describe.evaluation import Evaluation
+    from airflow_mlsecops.core.digest import Sha256
+    from airflow_mlsecops.core.manifest import Manifest
     from airflow_mlsecops.hooks.mlsecops import MlsecopsHook
 
 
@@ -34,8 +39,8 @@ class DescribeModelOperator(MlsecopsOperator):
         subgroups: columns by which the figures are told apart.
         attribution: ``permutation``, ``shap`` or ``none``.
         model_file: which file of a folder is the model to load.
-        target: folder (path or URI) for a copy of the model with the three documents beside it, which becomes the
-            artifact that is handed on: what is signed then holds its own description. It must not exist.
+        target: folder (absolute path or URI) for a copy of the model with the three documents beside it, which becomes
+            the artifact that is handed on: what is signed then holds its own description. It must not exist.
 
     Example::
 
@@ -86,35 +91,34 @@ class DescribeModelOperator(MlsecopsOperator):
         from airflow_mlsecops.core.describe.description import describe
         from airflow_mlsecops.core.predicates import bom
 
-        artifact = self.resolve(hook)
-        with hook.verified_copy(artifact) as path:
-            written = describe(self._content(hook, artifact, path))
+        with self.copied(hook) as (model, path):
+            content = self._content(hook, context, model, path)
+            written = describe(content)
             for data in written.cards.values():
                 hook.store.put_blob(data)
-            digest = hook.put(bom.build(artifact, written.bom))
-            self.log.info("Described %s: %d components", artifact, len(written.bom["components"]))
+            artifact, digest = model, hook.put(bom.build(model, written.bom))
+            self.log.info("Described %s: %d components", model, len(written.bom["components"]))
             self.log.info("Evidence sha256:%s", digest)
             if self.target:
-                artifact = self._put_together(hook, context, artifact, path, written.files)
+                artifact, digest = self._put_together(hook, context, content, path, written)
         return self.end(context, {"artifact": artifact.to_dict(), "evidence": digest}, said_no="", on_no="fail")
 
-    def _content(self, hook: MlsecopsHook, artifact: Artifact, path: Path) -> Content:
+    def _content(self, hook: MlsecopsHook, context: Any, artifact: Artifact, path: Path) -> Content:
         from airflow_mlsecops.core.describe.content import Content
         from airflow_mlsecops.core.describe.lineage import lineage_of
-        from airflow_mlsecops.core.pinning import pin
 
         now = utcnow()
         measured, data, model_class = self._measured(hook, artifact, path)
         return Content.gather(
             artifact,
-            # Of the private copy: the model is read from its place once, and these are the bytes that are described.
-            pin(str(path)).manifest if artifact.form is Form.TREE else None,
+            self._manifest(artifact, path) if artifact.form is Form.TREE else None,
             self._told(),
             lineage_of(artifact, hook.store, hook.trust, now),
             now,
             evaluation=measured,
             evaluated_on=data,
             model_class=model_class,
+            run=run_info(context),
         )
 
     def _told(self) -> Any:
@@ -156,25 +160,46 @@ class DescribeModelOperator(MlsecopsOperator):
             self.log.info("  %s %.4g on %d rows of %s", metric.name, metric.value, found.rows, data)
         return found, data, f"{type(model).__module__}.{type(model).__qualname__}"
 
-    def _put_together(
-        self, hook: MlsecopsHook, context: Any, model: Artifact, path: Path, files: Mapping[str, bytes]
-    ) -> Artifact:
-        """Model and description in one new folder; its provenance says what it was put together from."""
-        from airflow.sdk import ObjectStoragePath
+    def _manifest(self, artifact: Artifact, path: Path) -> Manifest:
+        """Of the private copy: the model is read from its place once, and these are the bytes that are described."""
+        from airflow_mlsecops.core.pinning import pin
 
-        target: Any = ObjectStoragePath(self.target)
-        if target.exists():
-            raise ConfigurationError(f"something lies at {self.target} already", "give each run a folder of its own")
+        found = pin(str(path)).manifest
+        if found.digest != artifact.digest:
+            raise _changed(artifact, found.digest)
+        return found
+
+    def _put_together(
+        self, hook: MlsecopsHook, context: Any, content: Content, path: Path, written: Description
+    ) -> tuple[Artifact, Sha256]:
+        """Model and description in one new folder, with a bill and provenance of its own.
+
+        The provenance also names what the model was made from: a policy asks about those of the folder, too.
+        """
+        from airflow_mlsecops.core.manifest import Manifest
+        from airflow_mlsecops.core.predicates import bom
+        from airflow_mlsecops.hooks.folders import publish_folder
+
+        model, files = content.artifact, written.files
         parts = {each.relative_to(path).as_posix(): each for each in sorted(path.rglob("*")) if each.is_file()}
         sources = parts if path.is_dir() else {path.name: path}
         clash = sorted(set(sources) & set(files))
         if clash:
             raise ConfigurationError(f"the model has a file {clash[0]} already", "leave target out")
-        for name, data in [*((name, each.read_bytes()) for name, each in sources.items()), *files.items()]:
-            place = target / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(data)
-        made = hook.pin(f"{self.target.rstrip('/')}/", name=model.name, kind=Kind.MODEL)
-        digest = sign_derived(hook, context, made, model, parameters={"described": sorted(files)})
-        self.log.info("%s with its description at %s: evidence sha256:%s", made, made.uri, digest)
-        return made
+        made, manifest = publish_folder({**sources, **files}, self.target, hook, name=model.name, kind=Kind.MODEL)
+        of_model = Manifest.of(entry for entry in manifest.entries if entry.name not in files)
+        digest = of_model.digest if model.form is Form.TREE else of_model.entries[0].sha256
+        if digest != model.digest:
+            raise _changed(model, digest)
+        told = {"described": sorted(files), **({"evaluated_on": data.digest} if (data := content.evaluated_on) else {})}
+        sign_derived(hook, context, made, model, parameters=told, further=content.lineage.direct)
+        evidence = hook.put(bom.build(made, written.bom_of(replace(content, artifact=made, manifest=manifest))))
+        self.log.info("%s with its description at %s: evidence sha256:%s", made, made.uri, evidence)
+        return made, evidence
+
+
+def _changed(artifact: Artifact, found: Sha256) -> ArtifactChangedError:
+    return ArtifactChangedError(
+        f"the private copy of {artifact} changed: expected sha256:{artifact.digest}, got sha256:{found}",
+        "find out what else runs as this user",
+    )

@@ -33,11 +33,12 @@ class DetectLabelPoisoningOperator(ControlOperator):
         time_column: the column that says when; stretches of time are tested.
         probability_columns: label -> column with its out-of-sample probability; no model is trained then.
         embedding_columns: numeric columns with a model's embedding, for detectors of backdoors.
+        text_columns: columns of text to learn from too: words and pairs of words are hashed into 256 columns each.
         baseline: the last trusted version, as SHA-256, path, URI or reference, or ``last-released``: its signature is
             verified, labels changed on known rows are told, and new rows are judged by trusted ones. Needs
             ``id_column``.
         estimator: a scikit-learn classifier, a callable that returns one, or ``"package.module:factory"``; by default a
-            small ensemble of a linear model, trees and nearest neighbours.
+            small ensemble of a linear model, trees, nearest neighbours and a smooth kernel.
         folds: of the cross-validation.
         budget: share of suspect labels (0 to 1) above which the verdict is FAIL.
         warn_budget: share above which it is WARN.
@@ -76,6 +77,7 @@ class DetectLabelPoisoningOperator(ControlOperator):
         time_column: str | None = None,
         probability_columns: Mapping[str, str] | None = None,
         embedding_columns: Sequence[str] = (),
+        text_columns: Sequence[str] = (),
         baseline: ArtifactLike | None = None,
         **kwargs: Any,
     ) -> None:
@@ -92,6 +94,7 @@ class DetectLabelPoisoningOperator(ControlOperator):
         self.time_column = time_column
         self.probability_columns = probability_columns
         self.embedding_columns = embedding_columns
+        self.text_columns = text_columns
         self.baseline = baseline
         self._hook: MlsecopsHook | None = None
 
@@ -117,7 +120,13 @@ class DetectLabelPoisoningOperator(ControlOperator):
                 budget=float(self.budget),  # a template makes it text
                 warn_budget=None if self.warn_budget is None else float(self.warn_budget),
                 seed=self.seed,
-                roles=Roles(self.source_column, self.time_column, self.probability_columns, self.embedding_columns),
+                roles=Roles(
+                    self.source_column,
+                    self.time_column,
+                    self.probability_columns,
+                    self.embedding_columns,
+                    self.text_columns,
+                ),
                 baseline=baseline,
             )
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_mlsecops.assets import names_another
 from airflow_mlsecops.core.artifact import Kind
 from airflow_mlsecops.core.clock import utcnow
+from airflow_mlsecops.core.errors import ConfigurationError
 from airflow_mlsecops.core.predicates.promotion import Action, Release
 from airflow_mlsecops.core.releases import Promoted, promote
 from airflow_mlsecops.hooks.outlets import tell_outlets
@@ -78,6 +80,7 @@ class PromoteModelOperator(MlsecopsOperator):
         """Resolve, hash again, verify the gate's decision, sign, read back."""
         for name in ("model_name", "version", "stage"):
             require_text(name, getattr(self, name))
+        self._check_outlets()
         artifact = self.unchanged(hook, self.resolve(hook))
         action = Action.ROLLBACK if self.rollback else Action.PROMOTE
         done = promote(
@@ -106,6 +109,18 @@ class PromoteModelOperator(MlsecopsOperator):
         }
         tell_outlets(context, self.outlets, reference)
         return self.end(context, reference, said_no="", on_no="fail")
+
+    def _check_outlets(self) -> None:
+        """An event about another model, or another stage, would have Dags run that have nothing to do with this one.
+
+        Raises:
+            ConfigurationError: naming the asset.
+        """
+        for outlet in self.outlets or ():
+            uri = str(getattr(outlet, "uri", ""))
+            if names_another(uri, self.model_name, self.stage):
+                told = f"outlet {uri} isn't {self.model_name} at {self.stage}"
+                raise ConfigurationError(told, "name the stage that is promoted to, as model_at makes it")
 
     def _mirrored(self, done: Promoted) -> str:
         """MLflow's number of the version; empty if it couldn't be copied: the promotion stands either way."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_mlsecops.core.artifact import Kind
 from airflow_mlsecops.core.clock import utcnow
+from airflow_mlsecops.core.digest import sha256_bytes
 from airflow_mlsecops.core.errors import ConfigurationError, StatementError
 from airflow_mlsecops.core.evidence import collect
 from airflow_mlsecops.core.predicates import control_run
@@ -31,7 +34,7 @@ class SanitizeDatasetOperator(MlsecopsOperator):
 
     Args:
         artifact: the output of ``DetectLabelPoisoningOperator`` (with ``on_fail="continue"``).
-        target: path or URI of the derived file; it must not exist.
+        target: path or URI of the derived file; nothing else may lie there.
         label_column: the column with the labels.
         id_column: as the detection was told.
         rule: ``remove`` the accused rows, or ``relabel`` them with what the other rows say.
@@ -93,8 +96,7 @@ class SanitizeDatasetOperator(MlsecopsOperator):
                 max_share=float(self.max_share),
             )
         account = hook.store.put_blob(made.account)
-        self._write(made.data)
-        derived = hook.pin(self.target, name=self.artifact_name or f"{artifact.name}-sanitized", kind=Kind.DATASET)
+        derived = self._written(hook, made.data, self.artifact_name or f"{artifact.name}-sanitized")
         parameters = {
             "rule": self.rule,
             "verdict": evidence,
@@ -136,12 +138,11 @@ class SanitizeDatasetOperator(MlsecopsOperator):
             "let the detection run over this data set; a detection that couldn't judge lists none",
         )
 
-    def _write(self, data: bytes) -> None:
-        from airflow.sdk import ObjectStoragePath
+    def _written(self, hook: MlsecopsHook, data: bytes, name: str) -> Artifact:
+        """The derived file, whole and where nothing was; what lies there then has to be these bytes."""
+        from airflow_mlsecops.hooks.snapshots import publish
 
-        target: Any = ObjectStoragePath(self.target)
-        if target.exists():
-            raise ConfigurationError(f"something lies at {self.target} already", "give each run a target of its own")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("xb" if target.protocol in ("", "file") else "wb") as stream:
-            stream.write(data)
+        with TemporaryDirectory(prefix="mlsecops-") as folder:
+            spool = Path(folder) / "sanitized"
+            spool.write_bytes(data)
+            return publish(spool, sha256_bytes(data), self.target, hook, name=name)

@@ -41,8 +41,9 @@ class ValidateDataOperator(ControlOperator):
             ``query``, ``snapshot_uri`` and, if wanted, ``order_by``. Its rows are written to ``snapshot_uri`` as one
             Parquet file, which is the artifact from there on.
         suite: the name of a suite that ships in ``expectations/suites/``, the path of a suite file (JSON or YAML), a
-            suite as a mapping, an ``ExpectationSuite``, or a callable without arguments that returns one (called in
-            ``execute``, so that parsing the Dag doesn't import Great Expectations).
+            suite as a mapping, an ``ExpectationSuite``, or a callable that returns one (called in ``execute``, so that
+            parsing the Dag doesn't import Great Expectations): without arguments, or with a context, as a
+            ``configure_expectations`` of Great Expectations' own provider.
         engine: ``fused`` computes what the suite needs in one DuckDB scan and leaves what it can't do exactly to Great
             Expectations; ``gx`` is Great Expectations on pandas, or with a ``source`` in the database itself; ``spark``
             is Great Expectations on Spark; ``auto`` chooses between the first two, and the statement says why.
@@ -51,7 +52,8 @@ class ValidateDataOperator(ControlOperator):
         min_nonnull: an expectation that rests on fewer values than this doesn't hold.
         relax: names of what is let pass although nothing was checked; see
             :data:`airflow_mlsecops.core.validation.rules.RELAXATIONS`. They stand in the statement.
-        memory_limit: how much memory DuckDB may use, e.g. ``512MB``.
+        memory_limit: how much memory the data may take, e.g. ``512MB``: DuckDB spills beyond it; CSV, and what only
+            Great Expectations can evaluate, are refused.
         baseline: the data set whose signed profile expectations compare with: its SHA-256, its path, URI or reference,
             or ``last-released``, the newest of this name that a released model was trained from. Without a profile that
             counts, what needs one fails.
@@ -122,7 +124,7 @@ class ValidateDataOperator(ControlOperator):
         self.show_values = show_values
         self._hook: MlsecopsHook | None = None
         # Airflow would call a callable among the template fields itself, with arguments of its own.
-        self._make_suite: Callable[[], Any] | None = suite if callable(suite) else None
+        self._make_suite: Callable[..., Any] | None = suite if callable(suite) else None
         self.suite = getattr(suite, "__qualname__", repr(suite)) if callable(suite) else suite
 
     @property
@@ -136,8 +138,7 @@ class ValidateDataOperator(ControlOperator):
         # Where Spark's executors see it, if Spark is to judge it.
         scratch = spark_settings(self.spark).scratch if self.engine == "spark" else ""
         if self.source is None:
-            artifact = self.resolve(hook)
-            with hook.verified_copy(artifact, scratch) as path:
+            with self.copied(hook, scratch) as (artifact, path):
                 yield artifact, path
             return
         with read_source(self.source, hook, name=self.artifact_name, scratch=scratch) as read:
@@ -149,10 +150,11 @@ class ValidateDataOperator(ControlOperator):
 
     def control(self, artifact: Artifact, path: Path) -> Report:
         """See :func:`airflow_mlsecops.core.controls.validation.validate_data`."""
+        from airflow_mlsecops.core.controls.made_suite import made_by
         from airflow_mlsecops.core.controls.validation import validate_data
         from airflow_mlsecops.expectations.suites import resolve_suite
 
-        suite = self._make_suite() if self._make_suite is not None else resolve_suite(self.suite)
+        suite = made_by(self._make_suite) if self._make_suite is not None else resolve_suite(self.suite)
         read = self._read
         return validate_data(
             artifact,

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import Asset, Param, dag, task
+from airflow.sdk import Param, dag, task
 
+from airflow_mlsecops.assets import model_at
 from airflow_mlsecops.operators.promote_model import PromoteModelOperator
 from airflow_mlsecops.operators.release_gate import ReleaseGateOperator
 from airflow_mlsecops.sensors.approved_model import ApprovedModelSensor
@@ -17,7 +18,7 @@ from airflow_mlsecops.taskflow import released_model, verified_copy
 HOME = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()
 POLICY = str(Path(__file__).parents[1] / "policies" / "digits_release.yaml")
 MODEL = Param(str(HOME / "models" / "released" / "digits-model.joblib"), type="string")
-IN_PRODUCTION = Asset("digits_in_production")
+IN_PRODUCTION = model_at("digits", "production")
 
 
 @dag(schedule=None, catchup=False, tags=["mlsecops", "docs"], doc_md=__doc__, params={"model": MODEL})

@@ -19,7 +19,7 @@ HOME = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()
     catchup=False,
     tags=["mlsecops", "docs"],
     doc_md=__doc__,
-    params={"model": Param(str(HOME / "models" / "released" / "digits-model.joblib"), type="string")},
+    params={"model": Param(str(HOME / "models" / "digits.joblib"), type="string")},
 )
 def example_signed_artifact_sensor() -> None:
     """A deferrable sensor and a task that uses what it found."""

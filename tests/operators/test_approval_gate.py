@@ -15,10 +15,12 @@ from airflow.sdk import BaseNotifier
 
 from airflow_mlsecops.core.artifact import Kind
 from airflow_mlsecops.core.clock import utcnow
+from airflow_mlsecops.core.digest import sha256_bytes
 from airflow_mlsecops.core.evidence import Evidence
 from airflow_mlsecops.core.pinning import pin
-from airflow_mlsecops.core.predicates import approval, approval_request
+from airflow_mlsecops.core.predicates import approval, approval_request, control_run
 from airflow_mlsecops.core.predicates.approval import Assurance, Decision
+from airflow_mlsecops.core.report import Report, Verdict
 from airflow_mlsecops.core.signing import generate_key, signer_from_uri
 from airflow_mlsecops.core.statement import Statement
 from airflow_mlsecops.core.trust_document import trust_entry
@@ -182,15 +184,46 @@ class TestAsking:
         assert said.expires_at - said.requested_at == timedelta(days=7)
 
     def test_people_see_digest_evidence_terms_and_where_to_look(self, model: Path, deployment: Deployment) -> None:
-        asked = ask(sign(model, deployment), deployment, approvers=["bob"])
+        signed = sign(model, deployment)
+        asked = ask(signed, deployment, approvers=["bob"])
         digest = pin(str(model)).artifact.digest
+        page = f"/mlsecops/dags/test_dag/artifacts/{digest}"
         assert f"`sha256:{digest}`" in body(asked)
-        assert f"[signature](/mlsecops/dags/test_dag/artifacts/{digest})" in body(asked)
-        assert "Asked: **1** of bob." in body(asked)
+        assert f"[All evidence, verified as you open it]({page})" in body(asked)
+        assert f"[signature]({page}/evidence/{signed['evidence']})" in body(asked)
+        (request,) = about(model, deployment, "approval-request")
+        assert f"[What was said since, and what others answered]({page}/requests/{request.digest})" in body(asked)
+        assert "To approve: **1** of bob; one rejection ends it." in body(asked)
         assert "the first version at this stage" in body(asked)
         assert asked.hitl is not None
         assert (asked.hitl.options, asked.hitl.defaults) == (["Approve", "Reject"], None)
         assert [assigned.id for assigned in asked.hitl.assigned_users or []] == ["bob"]
+
+    def test_many_questions_in_a_list_are_told_apart(self, model: Path, deployment: Deployment) -> None:
+        asked = ask(str(model), deployment, artifact_name="digits")
+        digest = pin(str(model)).artifact.digest
+        assert asked.question is not None
+        assert asked.question.subject == f"Approve model digits sha256:{digest[:12]}… for release?"
+        own = ask(str(model), deployment, subject="Ship it?", run_id="r2")
+        assert own.question is not None
+        assert own.question.subject == "Ship it?"
+
+    def test_what_controls_found_is_told_first(self, model: Path, deployment: Deployment) -> None:
+        assert "**No control has checked anything about it.**" in body(ask(str(model), deployment))
+        artifact = pin(str(model), name="m", kind=Kind.MODEL).artifact
+        signer = signer_from_uri(f"file:{deployment.key}")
+        for control, verdict in (("fine", Verdict.PASS), ("odd", Verdict.WARN), ("[x](y)", Verdict.FAIL)):
+            report = Report(artifact, control, verdict, f"says {verdict.value}")
+            run = {"dag_id": "d", "run_id": "r", "task_id": control}
+            said = control_run.build(
+                report, finished_at=utcnow(), run=run, report_blob=sha256_bytes(b"report"), blobs={}
+            )
+            deployment.store.put(signer.sign(said))
+        told = body(ask(str(model), deployment, run_id="r2"))
+        assert "**2 of 3 checks found something: \\[x\\]\\(y\\), odd.**" in told
+        assert "| ✓ pass | says pass |" in told
+        assert "| ⚠ **warn** | says warn |" in told
+        assert "| ✗ **fail** | says fail |" in told
 
     def test_what_the_policy_misses_is_shown_and_not_the_approvals_themselves(
         self, model: Path, tmp_path: Path, deployment: Deployment
@@ -551,6 +584,29 @@ class TestTrigger:
         deployment.evidence.rename(tmp_path / "away")
         assert asked.trigger_event().payload == {"look": "time"}
 
+    def test_an_answer_outlasts_a_store_that_is_down(self, model: Path, tmp_path: Path, deployment: Deployment) -> None:
+        asked = ask(str(model), deployment, poke_interval=0.05)
+        deployment.evidence.rename(tmp_path / "away")
+        given = approve(asked, BOB)
+        assert given.state == "deferred"
+        assert "Looking again" in given.logs
+        (tmp_path / "away").rename(deployment.evidence)
+        event = given.trigger_event()
+        assert event.payload["responded_by_user"] == BOB
+        assert given.resume(event).state == "success"
+        assert [said.approver for said in answers(model, deployment)] == ["bob"]
+
+    def test_a_store_that_stays_down_ends_with_the_request(
+        self, model: Path, tmp_path: Path, deployment: Deployment
+    ) -> None:
+        asked = ask(str(model), deployment, response_timeout=SHORT, poke_interval=0.05)
+        deployment.evidence.rename(tmp_path / "away")
+        given = approve(asked, BOB)
+        assert given.state == "deferred"
+        ended = given.resume(given.trigger_event())
+        assert ended.state == "failed"
+        assert "store" in str(ended.error)
+
     def test_escalation_calls_any_notifier_once(self, model: Path, tmp_path: Path, deployment: Deployment) -> None:
         told, late = tmp_path / "told", tmp_path / "late"
         asked = ask(
@@ -566,7 +622,8 @@ class TestTrigger:
         assert event.payload == {"look": "time"}
         escalated = asked.resume(event)
         assert escalated.state == "deferred"
-        assert "no such host" in escalated.logs
+        assert "Broken wasn't told: it raised OSError" in escalated.logs
+        assert "no such host" not in escalated.logs  # an address may stand in it
         assert late.read_text() == "2 of approve\n"
         once = approve(escalated, BOB)
         assert once.state == "deferred"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from sklearn.linear_model import LogisticRegression
 
 from airflow_mlsecops.core.artifact import Kind
 from airflow_mlsecops.core.pinning import pin
-from airflow_mlsecops.core.predicates import bom
+from airflow_mlsecops.core.predicates import bom, provenance
+from airflow_mlsecops.core.signing import signer_from_uri
+from airflow_mlsecops.hooks import folders
 from airflow_mlsecops.operators.describe_model import DescribeModelOperator
 from tests.support.deployment import ROLES, Deployment
 from tests.support.hostile_models import EVIL4
@@ -82,9 +85,48 @@ def test_folder_holds_model_and_description(iris_model: Path, tmp_path: Path, de
     }  # fmt: skip
     digest = done.xcoms["return_value"]["artifact"]["digest"]
     assert digest == pin(f"{target}/", kind=Kind.MODEL).artifact.digest
-    assert deployment.about(digest).of("provenance")
+    (made,) = deployment.about(digest).of("provenance")
+    assert [item.name for item in provenance.parse(made.statement).dependencies] == ["iris"]
+    (about_folder,) = deployment.about(digest).of("bom")
+    files = about_folder.statement.predicate["metadata"]["component"]["components"]
+    assert {item["name"] for item in files} == {path.name for path in target.iterdir()}
     again = describe(iris_model, deployment, target=str(target))
     assert again.state == "failed"
+
+
+def test_folder_names_what_the_model_was_made_from_and_measured_on(
+    iris_model: Path, holdout: Path, tmp_path: Path, deployment: Deployment
+) -> None:
+    data, trained = pin(str(holdout), name="iris-data").artifact, pin(str(iris_model), kind=Kind.MODEL).artifact
+    statement = provenance.build(
+        trained, inputs=[data], parameters={}, run={}, builder="", started_at=None, finished_at=datetime.now(UTC)
+    )
+    deployment.store.put(signer_from_uri(f"file:{deployment.key}").sign(statement))
+    done = describe(
+        iris_model, deployment, evaluation=str(holdout), label_column="target", target=str(tmp_path / "described")
+    )
+    assert done.state == "success", done.error
+    digest = done.xcoms["return_value"]["artifact"]["digest"]
+    made = provenance.parse(deployment.about(digest).of("provenance")[0].statement)
+    # A policy that asks about the data sets of the folder asks about those that the model was trained on.
+    assert [(item.name, item.digest) for item in made.datasets()] == [("iris-data", data.digest)]
+    assert made.parameters["evaluated_on"] == data.digest
+
+
+def test_model_that_changes_under_the_description_is_noticed(
+    iris_model: Path, tmp_path: Path, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = folders._copied
+
+    def swapped(parts: Any, folder: Path) -> Any:
+        parts["iris.pkl"].write_bytes(EVIL4)  # the private copy, by another process of the same user
+        return honest(parts, folder)
+
+    monkeypatch.setattr(folders, "_copied", swapped)
+    done = describe(iris_model, deployment, target=str(tmp_path / "described"))
+    assert done.state == "failed"
+    assert "[artifact-changed]" in str(done.error)
+    assert not deployment.about(pin(f"{tmp_path / 'described'}/", kind=Kind.MODEL).artifact.digest).verified
 
 
 def test_unreadable_description_is_told(iris_model: Path, deployment: Deployment) -> None:

@@ -121,6 +121,18 @@ class TestPinnedImports:
             ("model-scan/new-import", "builtins.complex")
         ]
 
+    def test_so_does_one_that_is_gone(self, tmp_path: Path, deployment: Deployment) -> None:
+        first = written(tmp_path, "first.pkl", pickle.dumps([datetime(2020, 1, 1), complex(1, 2)]))
+        scan(first, deployment)
+        released(first, deployment)
+        other = written(tmp_path, "other.pkl", pickle.dumps(datetime(2021, 1, 1)))
+        assert scan(other, deployment).state == "success"
+        result = result_of(other, deployment)[0]
+        assert result.verdict is Verdict.WARN
+        assert [(item["rule"], item["where"]) for item in result.findings] == [
+            ("model-scan/gone-import", "builtins.complex")
+        ]
+
     def test_only_a_release_of_the_same_name_counts(self, tmp_path: Path, deployment: Deployment) -> None:
         first = written(tmp_path, "first.pkl", pickle.dumps([1.0]))
         scan(first, deployment)
