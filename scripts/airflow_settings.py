@@ -25,6 +25,9 @@ from airflow_processes import MARKER
 _PORTS = range(20_000, 32_000)
 # The last one because the api-server fetches the log of a running task from the machine's name.
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1", socket.gethostname())
+# SQLite has one writer at a time. By default the others give up after five seconds, which a busy machine takes now and
+# then, and the API answers with 500. Well below the 60 seconds that a client waits for an answer.
+_WRITER_SECONDS = 30
 
 COMPONENTS = Path(__file__).resolve().parent.parent / "deploy" / "components.toml"
 SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer")
@@ -142,7 +145,7 @@ def settings(
             "execution_api_server_url": f"{base_url}/execution/",
         },
         "database": {
-            "sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}",
+            "sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}?timeout={_WRITER_SECONDS}",
             # Each component would look again at what `db migrate` has just done.
             "check_migrations": "False",
         },

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Literal, Self
 
 import airflow_settings
 import psutil
@@ -134,6 +134,24 @@ class AirflowStack:
         if left:
             raise StackError(f"these processes could not be ended: {[process.pid for process in left]}")
 
+    def crash(self, *components: str) -> None:
+        """Kill components with all that they started, start them again, and return when Airflow is healthy again.
+
+        Raises:
+            StackError: When one doesn't come up again.
+        """
+        gone = {self._running[name].pid: self._sessions[self._running[name].pid] for name in components}
+        end_processes(lambda: find_processes(None, gone), gone, grace=0.0)
+        begin = datetime.now(UTC)
+        for name in components:
+            self._running[name].wait()
+            self._spawn(name, mode="ab")
+        self._wait_until_healthy(begin)
+
+    def process(self, component: str) -> psutil.Process:
+        """Return the first process of a component; what it started are its children."""
+        return self._sessions[self._running[component].pid]
+
     def check(self) -> None:
         """Do nothing when all components run.
 
@@ -210,10 +228,10 @@ class AirflowStack:
         if process.returncode:
             raise StackError(f"migrate ended with exit code {process.returncode}.\n{self.tail('migrate')}")
 
-    def _spawn(self, name: str) -> subprocess.Popen[bytes]:
+    def _spawn(self, name: str, mode: Literal["wb", "ab"] = "wb") -> subprocess.Popen[bytes]:
         path = self.log_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as log:
+        with path.open(mode) as log:
             process = subprocess.Popen(
                 self._resolve(self._commands[name]), env=self.env, cwd=self.home, stdin=subprocess.DEVNULL,
                 stdout=log, stderr=subprocess.STDOUT, start_new_session=True,

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import make_demo_data
 from airflow_stack import AirflowStack, StackError, Terminated
@@ -40,7 +41,9 @@ class Demo:
         self.stack = stack
         self.data = data
         self.approve = approve
+        self.page = ""
         self.policy = ROOT / "dags" / "policies" / "digits_release.yaml"
+        self.released = Path()
 
     @property
     def evidence(self) -> Path:
@@ -63,7 +66,10 @@ class Demo:
         run = api.wait_for_run(DAG, run_id, timeout=ANSWER_TIMEOUT, progress=progress)
         if run.state != "success":
             raise DemoFailed(f"the clean run was expected to succeed: {run}")
-        self.explain(run_id, "train", "the model")
+        self.released = Path(unquote(urlsplit(api.xcom(DAG, run_id, "publish")).path))
+        self.explain(run_id, "train", "the model as it was trained")
+        digest = self.explain(run_id, "describe_model", "the model with its description, which is released")
+        self.page = f"{self.stack.base_url}/mlsecops/dags/{DAG}/artifacts/{digest}"
         self.explain(run_id, "ingest", "the data set it was trained on")
 
     def run_poisoned(self) -> None:
@@ -81,7 +87,7 @@ class Demo:
     def run_trojaned(self) -> None:
         """Scan a copy of the released model that runs a command when it is loaded; it must be stopped unsigned."""
         heading("3. Somebody hands in the released model with a shell command hidden in it")
-        model = self.stack.home / "models" / "released" / "digits-model.joblib"
+        (model,) = self.released.glob("*.joblib")
         trojan = make_demo_data.write_trojaned(self.data / "digits-trojan.joblib", model)
         api = self.stack.api(TRIGGERS)
         run_id = api.trigger(SCAN_DAG, {"model": str(trojan)})
@@ -92,25 +98,27 @@ class Demo:
         reference = api.xcom(SCAN_DAG, run_id, "scan", key="mlsecops")
         say(f"  {reference['control']}: {reference['verdict'].upper()} - {reference['summary']}")
 
-    def explain(self, run_id: str, task_id: str, what: str) -> None:
-        """Print what signed evidence says about the artifact that a task pinned."""
+    def explain(self, run_id: str, task_id: str, what: str) -> str:
+        """Print what signed evidence says about the artifact that a task pinned; return its digest."""
         reference = self.stack.api(TRIGGERS).xcom(DAG, run_id, task_id)
-        digest = reference["artifact"]["digest"]
+        digest = str(reference["artifact"]["digest"])
         say(f"\n  Signed evidence about {what} (sha256:{digest[:16]}…):")
         trust = TrustPolicy.from_bytes((self.evidence / "trust.yaml").read_bytes())
         tell_evidence(collect(open_store(str(self.evidence / "evidence")), digest, trust, utcnow()))
+        return digest
 
     def verify(self) -> None:
         """Verify the released model as its user would, and a copy of it with one byte changed."""
-        model = self.stack.home / "models" / "released" / "digits-model.joblib"
         heading("4. Verify the released model where it is used, without Airflow")
-        if self._mlsecops_verify(model) != 0:
+        say(f"  {_short(str(self.released))}: {', '.join(sorted(path.name for path in self.released.iterdir()))}")
+        if self._mlsecops_verify(self.released) != 0:
             raise DemoFailed("the released model was expected to verify")
         heading("5. The same model with one byte changed")
-        forged = model.with_name("digits-model-forged.joblib")
+        forged = shutil.copytree(self.released, self.released.with_name("forged"))
+        (model,) = forged.glob("*.joblib")
         data = bytearray(model.read_bytes())
         data[len(data) // 2] ^= 1
-        forged.write_bytes(bytes(data))
+        model.write_bytes(bytes(data))
         if self._mlsecops_verify(forged) != 1:
             raise DemoFailed("the changed model was expected to be refused")
 
@@ -197,12 +205,13 @@ def main(argv: list[str]) -> int:
             took = time.monotonic() - started
             stopped = "the poisoned data and the trojaned model were stopped"
             heading(f"Done in {took:.0f} s: the clean model is released, {stopped}.")
+            say(f"  What this model is, whether to trust it, and why:\n  {demo.page}")
             if options.keep:
                 say(f"Airflow goes on at {stack.base_url} until Ctrl-C.")
                 while True:
                     stack.check()
                     time.sleep(1)
-        say("Airflow is stopped.")
+        say("Airflow is stopped; with --keep it goes on, and that page can be looked at.")
     except (DemoFailed, StackError) as error:
         say(f"\nscripts/demo: {error}")
         return 1

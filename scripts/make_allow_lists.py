@@ -51,6 +51,8 @@ REVIEWED = {
     "torch.nn.modules.activation.Softmax2d.__setstate__",
     "torch.nn.modules.activation.Softmax.__setstate__",
     "torch.nn.modules.activation.LogSoftmax.__setstate__",
+    "torch.nn.modules.conv._ConvNd.__setstate__",
+    "torch.nn.modules.rnn.RNNBase.__setattr__",
     "torch.nn.modules.rnn.RNNBase.__setstate__",
     "torch.nn.modules.transformer.TransformerEncoderLayer.__setstate__",
     "torch.nn.modules.transformer.TransformerDecoderLayer.__setstate__",
@@ -318,6 +320,10 @@ def of_torch() -> Lists:
         uses("torch", "name", *dtypes, *storages, "strided"),
         uses("torch.storage", "name", "UntypedStorage"),
         uses("torch.serialization", "name", "_get_layout"),
+        # What layers keep as their activation.
+        uses("torch.nn.functional", "name", "elu", "leaky_relu", "mish", "relu", "relu6", "selu", "sigmoid", "silu"),
+        uses("torch._C._nn", "name", "gelu"),
+        uses("torch", "name", "relu", "sigmoid", "tanh"),
     )
 
 

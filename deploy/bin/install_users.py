@@ -3,6 +3,9 @@
 Run again, it makes who is missing and changes nobody: roles and passwords are then changed in Airflow. Passwords come
 from a secret and reach the database hashed; none stands on a command line or in a log.
 
+Airflow calls these people by numbers. What is printed under ``people:`` tells the trust policy whose number is whose;
+add ``roles`` to those who are to be asked by role (docs/reference/trust-policy.md).
+
 Settings, all from the environment:
     MLSECOPS_USERS             name:Role,... (Admin, Op, User, Viewer, or a role that exists)
     MLSECOPS_USERS_SECRET      the secret: JSON, name -> password
@@ -87,8 +90,16 @@ def install(people: list[Person], manager: Any) -> list[str]:
     return made
 
 
+def told(people: list[Person], manager: Any) -> str:
+    """Return the section ``people:`` of a trust policy, for these people and their numbers."""
+    numbers = {person.name: manager.find_user(username=person.name).id for person in people}
+    # JSON texts are YAML, whatever characters a name has.
+    lines = [f"  - {{id: {json.dumps(name)}, accounts: {{fab: {json.dumps(str(n))}}}}}" for name, n in numbers.items()]
+    return "\n".join(["people:", *lines])
+
+
 def main(environment: Mapping[str, str]) -> str:
-    """Make them; return what was done, in words.
+    """Make them; return what was done, in words, and how the trust policy tells of them.
 
     Raises:
         UsersError: As `chosen` and `install`, or when a setting is missing.
@@ -103,7 +114,8 @@ def main(environment: Mapping[str, str]) -> str:
 
     with get_application_builder() as builder:
         made = install(people, builder.sm)
-    return f"users: made {', '.join(made) or 'nobody'}; {len(people) - len(made)} were there already"
+        section = told(people, builder.sm)
+    return f"# users: made {', '.join(made) or 'nobody'}; {len(people) - len(made)} were there already\n{section}"
 
 
 if __name__ == "__main__":

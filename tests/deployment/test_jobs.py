@@ -11,10 +11,13 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 
+from airflow_mlsecops.core.trust_people import read_people
 from deploy import make_secrets
 from deploy.bin import create_buckets, install_users, probe
 from tests.deployment import compose_file
@@ -167,6 +170,13 @@ class TestInstallUsers:
     def test_what_does_not_fit_is_refused(self, users: str, secret: str, complaint: str) -> None:
         with pytest.raises(install_users.UsersError, match=complaint):
             install_users.chosen(users, secret)
+
+    def test_the_trust_policy_is_told_whose_number_is_whose(self) -> None:
+        people = [install_users.Person(name, "User", "a" * 12) for name in ('al"ice: {', "bob")]
+        numbers = {person.name: number for number, person in enumerate(people, 2)}
+        manager = SimpleNamespace(find_user=lambda username: SimpleNamespace(id=numbers[username]))
+        read = read_people(yaml.safe_load(install_users.told(people, manager))["people"])
+        assert {person.id: dict(person.accounts) for person in read} == {'al"ice: {': {"fab": "2"}, "bob": {"fab": "3"}}
 
     def test_a_password_is_never_shown(self) -> None:
         assert "aaaaaaaaaaaa" not in repr(install_users.chosen("alice:User", '{"alice": "aaaaaaaaaaaa"}'))

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import make_demo_data
 import pytest
 from airflow_api import AirflowApiError
 from airflow_stack import AirflowStack
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from airflow_mlsecops.core.clock import utcnow
 from airflow_mlsecops.core.evidence import EvidenceSet, collect
-from airflow_mlsecops.core.predicates import approval, control_run
+from airflow_mlsecops.core.predicates import approval, bom, control_run
 from airflow_mlsecops.core.store import open_store
 from airflow_mlsecops.core.trust import TrustPolicy
+from tests.support.people_browser import open_browser
 
 pytestmark = pytest.mark.e2e
 
@@ -41,7 +45,7 @@ def clean_run(airflow_stack: AirflowStack, data: Path) -> str:
     api = airflow_stack.api("alice")
     run_id = api.trigger(DAG, {"dataset": str(data / "digits_clean.csv")})
     request = api.wait_for_request(DAG, run_id, GATE, timeout=600)
-    digest = api.xcom(DAG, run_id, "train")["artifact"]["digest"]
+    digest = api.xcom(DAG, run_id, "describe_model")["artifact"]["digest"]
     assert digest in (request.body or "")
     assert "label\\-poisoning" in (request.body or "")
     with pytest.raises(AirflowApiError):
@@ -50,6 +54,16 @@ def clean_run(airflow_stack: AirflowStack, data: Path) -> str:
     run = api.wait_for_run(DAG, run_id, timeout=600)
     assert run.state == "success", str(run)
     return run_id
+
+
+def released_by(stack: AirflowStack, run_id: str) -> Path:
+    """The folder that the run published."""
+    return Path(unquote(urlsplit(stack.api("admin").xcom(DAG, run_id, "publish")).path))
+
+
+def model_in(folder: Path) -> Path:
+    (model,) = folder.glob("*.joblib")
+    return model
 
 
 def evidence_about(stack: AirflowStack, run_id: str, task_id: str) -> EvidenceSet:
@@ -67,29 +81,57 @@ def mlsecops_verify(stack: AirflowStack, model: Path, policy: Path = POLICY) -> 
 
 
 def test_clean_data_end_in_a_released_model(airflow_stack: AirflowStack, clean_run: str) -> None:
-    about = evidence_about(airflow_stack, clean_run, "train")
-    slugs = {"provenance", "test-result", "signature", "approval-request", "approval", "verification-summary"}
+    about = evidence_about(airflow_stack, clean_run, "describe_model")
+    slugs = {
+        "provenance", "test-result", "bom", "signature", "approval-request", "approval", "verification-summary",
+    }  # fmt: skip
     assert {item.slug for item in about.verified} == slugs
     (answer,) = (approval.parse(item.statement) for item in about.of("approval"))
     assert (answer.approver, answer.decision, answer.reason) == ("bob", "approved", "looks right")
-    released = airflow_stack.home / "models" / "released" / "digits-model.joblib"
-    done = mlsecops_verify(airflow_stack, released)
+    done = mlsecops_verify(airflow_stack, released_by(airflow_stack, clean_run))
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_released_model_was_scanned_and_described_and_both_are_signed_for_other_tools(
+    airflow_stack: AirflowStack, clean_run: str
+) -> None:
+    about = evidence_about(airflow_stack, clean_run, "train")
+    (scan,) = (control_run.parse(item.statement) for item in about.of("test-result"))
+    assert (scan.control, scan.verdict.value) == ("model-scan", "pass")
+    (bill,) = (bom.parse(item.statement) for item in about.of("bom"))
+    assert [part.name for part in bill.datasets()] == ["digits"]
+    folder = released_by(airflow_stack, clean_run)
+    names = {path.name for path in folder.iterdir()}
+    assert names == {model_in(folder).name, "bom.cdx.json", "MODEL_CARD.md", "model-card.html", "model.sig"}
+    card = (folder / "MODEL_CARD.md").read_text().replace("\\", "")  # which escapes what Markdown would read
+    for told in ("balanced_accuracy", "labeller-07", "model-scan", "label-poisoning", "Measured by labeller"):
+        assert told in card, told
+    public = folder.parent / "signing.pub"
+    key = load_pem_private_key((airflow_stack.home / "mlsecops" / "signing-key.pem").read_bytes(), None)
+    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    command: list[Any] = [Path(sys.executable).with_name("mlsecops"), "oms", "verify", folder, "--key", public]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    card_file = folder / "MODEL_CARD.md"
+    whole = card_file.read_bytes()
+    card_file.write_bytes(whole + b"\nBetter than it is.\n")
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 1
+    assert mlsecops_verify(airflow_stack, folder).returncode == 1
+    card_file.write_bytes(whole)
 
 
 def test_released_model_is_refused_after_one_changed_byte(
     airflow_stack: AirflowStack, clean_run: str, tmp_path: Path
 ) -> None:
-    released = airflow_stack.home / "models" / "released" / "digits-model.joblib"
-    changed = tmp_path / "model.joblib"
-    changed.write_bytes(released.read_bytes()[:-1] + b"\x00")
+    released = released_by(airflow_stack, clean_run)
+    changed = shutil.copytree(released, tmp_path / "changed")
+    model_in(changed).write_bytes(model_in(released).read_bytes()[:-1] + b"\x00")
     assert mlsecops_verify(airflow_stack, changed).returncode == 1
 
     policy = tmp_path / "policy.yaml"
     policy.write_text(POLICY.read_text() + "\n")
     assert mlsecops_verify(airflow_stack, released, policy).returncode == 1
 
-    digest = airflow_stack.api("admin").xcom(DAG, clean_run, "train")["artifact"]["digest"]
+    digest = airflow_stack.api("admin").xcom(DAG, clean_run, "describe_model")["artifact"]["digest"]
     store = airflow_stack.home / "mlsecops" / "evidence" / "bundles" / digest
     for bundle in sorted(store.rglob("*.sigstore.json")):
         whole = bundle.read_bytes()
@@ -109,7 +151,7 @@ def test_poisoned_data_are_stopped_before_training(airflow_stack: AirflowStack, 
     assert run.state == "failed"
     assert states["validate_data"] == "success"
     assert states["detect_label_poisoning"] == "failed"
-    assert states["train"] == "upstream_failed"
+    assert states["train"] == states["hold_out"] == states["describe_model"] == "upstream_failed"
     results = [control_run.parse(i.statement) for i in evidence_about(airflow_stack, run_id, "ingest").verified]
     assert {result.control: result.verdict.value for result in results} == {
         "data-validation": "pass",
@@ -134,7 +176,11 @@ def test_who_triggered_cannot_approve_and_a_gate_marked_success_releases_nothing
     api.respond(DAG, run_id, GATE, ["Approve"], {"reason": "my own"})
     api.wait_for_request(DAG, run_id, GATE, timeout=600)  # it is asked again: that was no answer
     assert "ALARM answer-refused" in api.task_log(DAG, run_id, GATE)
-    assert not evidence_about(airflow_stack, run_id, "train").of("approval")
+    digest = api.xcom(DAG, run_id, "describe_model")["artifact"]["digest"]
+    with open_browser(airflow_stack.base_url, airflow_stack.passwords) as browser:
+        assert digest in browser.question("carol", DAG, run_id, GATE).inner_text("body")
+        browser.keep("carol", "pipeline", height=900)
+    assert not evidence_about(airflow_stack, run_id, "describe_model").of("approval")
     airflow_stack.api("admin").set_task_state(DAG, run_id, GATE, "success")
     airflow_stack.api("admin").clear(DAG, run_id, ["release_gate"], downstream=True)
     run = api.wait_for_states(DAG, run_id, {"release_gate": "failed", "publish": "upstream_failed"}, timeout=300)
@@ -143,7 +189,7 @@ def test_who_triggered_cannot_approve_and_a_gate_marked_success_releases_nothing
 
 def test_trojaned_model_is_stopped_before_it_is_signed(airflow_stack: AirflowStack, clean_run: str, data: Path) -> None:
     api, dag_id = airflow_stack.api("alice"), "example_scan_model"
-    model = airflow_stack.home / "models" / "released" / "digits-model.joblib"
+    model = model_in(released_by(airflow_stack, clean_run))
     for place, states in (
         (model, {"scan": "success", "sign": "success"}),
         (make_demo_data.write_trojaned(data / "trojan.joblib", model), {"scan": "failed", "sign": "upstream_failed"}),
@@ -185,10 +231,10 @@ def test_example_approval_gate(airflow_stack: AirflowStack, data: Path) -> None:
 
 def test_example_sensor_waits_in_the_triggerer(airflow_stack: AirflowStack, clean_run: str) -> None:
     api = airflow_stack.api("alice")
-    dag_id, place = "example_signed_artifact_sensor", airflow_stack.home / "arriving.joblib"
-    run_id = api.trigger(dag_id, {"model": str(place)})
+    dag_id, place = "example_signed_artifact_sensor", airflow_stack.home / "arriving"
+    run_id = api.trigger(dag_id, {"model": f"{place}/"})
     api.wait_for_states(dag_id, run_id, {"wait": "deferred"}, timeout=300)
-    place.write_bytes((airflow_stack.home / "models" / "released" / "digits-model.joblib").read_bytes())
+    shutil.copytree(released_by(airflow_stack, clean_run), place)
     run = api.wait_for_run(dag_id, run_id, timeout=300)
     assert run.state == "success", str(run)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -135,10 +138,29 @@ def test_a_task_marked_and_cleared_by_hand(airflow_stack: AirflowStack) -> None:
         assert "prepare" in api.task_log(DAG_ID, run_id, "prepare", 2)
 
 
+def test_requests_wait_for_who_writes_to_the_database(airflow_stack: AirflowStack) -> None:
+    """Airflow's own components write to it for seconds when the machine is busy."""
+    other = sqlite3.connect(
+        airflow_stack.home / "airflow.db", isolation_level=None, timeout=30, check_same_thread=False
+    )
+    with airflow_stack.api("admin") as api, contextlib.closing(other):
+        api.wait_for_dag(DAG_ID)
+        other.execute("BEGIN IMMEDIATE")
+        # SQLite's own patience is five seconds.
+        release = threading.Timer(6.5, other.execute, ("ROLLBACK",))
+        release.start()
+        run_id = api.trigger(DAG_ID)
+        release.join()
+        assert api.run(DAG_ID, run_id).run_id == run_id
+        api.wait_for_request(DAG_ID, run_id, timeout=120)
+        api.set_task_state(DAG_ID, run_id, "approve", "success")
+        assert api.wait_for_run(DAG_ID, run_id, timeout=120).state == "success"
+
+
 def test_the_command_line_talks_to_the_same_airflow(airflow_stack: AirflowStack) -> None:
     done = airflow_stack.run("airflow", "config", "get-value", "database", "sql_alchemy_conn")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip().endswith(f"{airflow_stack.home}/airflow.db")
+    assert f"sqlite:///{airflow_stack.home}/airflow.db?" in done.stdout
 
 
 def test_secrets_are_for_the_owner_alone(airflow_stack: AirflowStack) -> None:

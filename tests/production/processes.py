@@ -1,14 +1,16 @@
-"""The processes of the topology: started, watched over, ended, killed with all their children."""
+"""The processes of the topology: started, watched over, ended, killed with all their children, started again."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import subprocess
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 import psutil
 from airflow_processes import end_processes, find_processes
@@ -114,13 +116,6 @@ class Processes:
             with contextlib.suppress(psutil.NoSuchProcess):
                 psutil.Process(process).resume()
 
-    def revive(self, start: Callable[[str], None]) -> list[str]:
-        """Start again what has ended by itself, as ``restart: unless-stopped`` does; return what that was."""
-        ended = [name for name, process in self.running.items() if process.poll() is not None]
-        for name in ended:
-            start(name)
-        return ended
-
     def owner(self, pid: int) -> str:
         """The name of the one among whose children a process is."""
         names = [name for name, one in self.running.items() if pid in {child.pid for child in self._tree(one)}]
@@ -149,6 +144,40 @@ class Processes:
         if process.poll() is not None:
             return []
         return find_processes(None, {process.pid: psutil.Process(process.pid)})
+
+
+class Restarts:
+    """What ``restart: unless-stopped`` does in the compose file: who ends by itself is started again.
+
+    Args:
+        processes: all of them; who was stopped or killed by a test is none of them until it is started again.
+        names: those that are watched.
+        start: starts one.
+    """
+
+    def __init__(self, processes: Processes, names: Sequence[str], start: Callable[[str], None]) -> None:
+        self._processes = processes
+        self._names = names
+        self._start = start
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="restarts", daemon=True)
+        self.count: Counter[str] = Counter()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(1.0):
+            for name in self._names:
+                process = self._processes.running.get(name)
+                if process is not None and process.poll() is not None:
+                    self.count[name] += 1
+                    self._start(name)
 
 
 def _kill(processes: Sequence[psutil.Process]) -> None:

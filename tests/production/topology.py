@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import airflow_settings
+import yaml
 from airflow_api import AirflowApi, AirflowApiError
 from airflow_guard import locked, signals_raise, watched
 
@@ -33,10 +34,12 @@ from deploy import make_secrets
 from deploy.bin import create_buckets
 from tests.deployment import compose_file
 from tests.deployment.native import free_ports
-from tests.production.processes import Processes
+from tests.production.processes import Processes, Restarts
 from tests.production.servers import Postgres, Redis, Store
 
-ROLES = ("control", "provenance", "sign", "approve", "gate")
+ROLES = ("control", "provenance", "describe", "sign", "approve", "ask", "gate")
+BOARD = ("bob", "carol", "admin")
+"""Who may approve, two of them together."""
 LOG = "production.test/evidence"
 # So that a killed worker is noticed within a test. Everything else is as in the compose file.
 QUICK = {
@@ -89,6 +92,7 @@ class Topology:
         self.store.open_door()
         for job in ("migrate", "users", "buckets"):
             self.processes.once(job, self.command(job), self.environment(job))
+        self._name_the_board()
         begin = datetime.now(UTC)
         for name in AIRFLOW:
             self.start_component(name)
@@ -107,6 +111,19 @@ class Topology:
         if name == "scheduler-2":
             more = {"AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(self.ports["health-2"])}
         self.processes.spawn(name, command, self.environment(service, name) | more)
+
+    def mend(self) -> None:
+        """Start what isn't running, and wait until all of it is healthy."""
+        begin, running = datetime.now(UTC), self.processes.running
+        servers = {"postgres": self.postgres.start, "redis": self.redis.start, "s3": self.store.start}
+        for name, start in {**servers, "s3-gateway": self.store.open_door}.items():
+            if name not in running:
+                start()
+        if "scheduler-2" in running:
+            self.processes.stop("scheduler-2")
+        for name in {*AIRFLOW, *WORKERS} - running.keys():
+            self.start_component(name)
+        self.wait_until_healthy(begin)
 
     def command(self, service: str) -> list[str]:
         """The command of a service, with the programs of the deployment's lock."""
@@ -166,8 +183,13 @@ class Topology:
 
     def api(self, user: str) -> AirflowApi:
         """A client that acts as somebody of the deployment's users; it waits for a server that starts again."""
-        passwords = json.loads((self.secrets / "airflow_users").read_text())
-        return AirflowApi(self.base_url, user, passwords[user], boot_seconds=90.0)
+        return AirflowApi(self.base_url, user, self.passwords[user], boot_seconds=90.0)
+
+    @property
+    def passwords(self) -> dict[str, str]:
+        """Of the deployment's people."""
+        made: dict[str, str] = json.loads((self.secrets / "airflow_users").read_text())
+        return made
 
     def user_id(self, name: str) -> str:
         """What the auth manager calls somebody."""
@@ -224,6 +246,16 @@ class Topology:
         log = LogTrust(LOG, (public,))
         self.trust_file.write_text(trust_document("workers", public, ROLES, log=log))
 
+    def _name_the_board(self) -> None:
+        """Tell the trust policy who may be asked, by the numbers that the job `users` has printed."""
+        printed = [line for line in self.processes.log("users").read_text().splitlines() if line.startswith("  - {")]
+        people = [entry for entry in yaml.safe_load("\n".join(printed)) if entry["id"] in BOARD]
+        assert len(people) == len(BOARD), self.processes.tail("users")
+        for entry in people:
+            entry["roles"] = ["model-board"]
+        with self.trust_file.open("a") as file:
+            file.write(yaml.safe_dump({"people": people}))
+
 
 def _placed(text: str, places: Mapping[str, str]) -> str:
     for old, new in places.items():
@@ -250,7 +282,8 @@ def running_topology(programs: Path, store_data: Path | None = None) -> Iterator
             topology = Topology(home, data, programs, processes)
             try:
                 topology.start()
-                yield topology
+                with Restarts(processes, (*AIRFLOW, "scheduler-2", *WORKERS), topology.start_component):
+                    yield topology
             finally:
                 processes.end()
     finally:

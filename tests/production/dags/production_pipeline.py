@@ -58,11 +58,7 @@ def publish(model: Any) -> str:
 @dag(
     schedule=None,
     default_args={"retries": 2, "retry_delay": timedelta(seconds=2)},
-    params={
-        "dataset": Param("s3://artifacts/clean.csv", type="string"),
-        # What the auth manager calls those three: with FAB, numbers.
-        **{name: Param("", type="string") for name in ("first", "second", "third")},
-    },
+    params={"dataset": Param("s3://artifacts/clean.csv", type="string")},
 )
 def production_pipeline() -> None:
     """Data -> checks -> training -> scan -> signature -> two of three people -> release -> use."""
@@ -77,17 +73,16 @@ def production_pipeline() -> None:
     )
     scanned = ScanModelOperator(task_id="scan_model", artifact=train(checked.output))
     signed = SignArtifactOperator(task_id="sign_model", artifact=scanned.output)
-    asked = [
-        ApprovalGateOperator(
-            task_id=f"approve_{number}",
-            artifact=signed.output,
-            approvers=["{{ params.first }}", "{{ params.second }}", "{{ params.third }}"],
-            response_timeout=timedelta(hours=1),
-        )
-        for number in (1, 2)
-    ]
+    approved = ApprovalGateOperator(
+        task_id="approve",
+        artifact=signed.output,
+        approver_roles=["model-board"],
+        quorum=2,
+        response_timeout=timedelta(hours=1),
+        poke_interval=5,
+    )
     released = ReleaseGateOperator(task_id="release_gate", artifact=signed.output, policy=POLICY)
-    asked >> released
+    approved >> released
     verified = VerifyArtifactOperator(task_id="verify_release", artifact=released.output, policy=POLICY)
     publish(verified.output)
 
