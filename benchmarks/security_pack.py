@@ -2,7 +2,8 @@
 
 Twelve columns; each run is a process of its own, from its start to the outcomes, by the fused engine with its memory
 cap. The first row is all checks of the text column in one suite; the others are one expectation each, in CPU seconds
-for a million rows. Files are in the page cache. There is no peer: nothing else does these checks.
+for a million rows. What compares with a baseline has the profile of an earlier version, which was made before. Files
+are in the page cache. There is no peer: nothing else does these checks.
 """
 
 from __future__ import annotations
@@ -41,6 +42,11 @@ OTHERS: dict[str, dict[str, Any]] = {
     "expect_column_timestamps_to_be_monotone_and_not_in_the_future": {"column": "seen_at"},
     "expect_column_categorical_cardinality_to_be_bounded": {"column": "country", "max_distinct": 100},
 }
+BASELINE: dict[str, dict[str, Any]] = {
+    "expect_table_schema_to_match_baseline": {},
+    "expect_column_labels_to_match_baseline": {"column": "label"},
+    "expect_column_distribution_to_match_baseline": {"column": "x0"},
+}
 ATTACKS = [
     "=HYPERLINK(A1)",
     "log in at pаypal now",
@@ -53,9 +59,13 @@ WORK = """
 import json, resource, sys
 from pathlib import Path
 from airflow_mlsecops.core.controls.suite import load_suite
+from airflow_mlsecops.core.profile.baseline import Baseline, using
+from airflow_mlsecops.core.profile.model import Profile
 from airflow_mlsecops.core.validation.engines import evaluate
 suite = load_suite(json.loads(sys.argv[2]))
-found = evaluate(Path(sys.argv[1]), suite.document, engine="fused")
+profile = Profile.from_bytes(Path(sys.argv[1]).with_name("profile.json").read_bytes())
+with using(Baseline(profile, "0" * 64, "earlier", "0" * 64, "0" * 64, ())):
+    found = evaluate(Path(sys.argv[1]), suite.document, engine="fused")
 assert found.by_gx == () and "great_expectations" not in sys.modules
 print(json.dumps({each.type: each.held for each in found.outcomes}))
 """
@@ -100,11 +110,28 @@ def write(path: Path, rows: int) -> None:
     writer.close()
 
 
+def write_profile(path: Path) -> None:
+    """Write the profile of an earlier version: another share of labels, another scale, a column less."""
+    from airflow_mlsecops.core.profile.compute import profile_table
+
+    write(path, CHUNK)
+    table = pq.read_table(path)
+    labels = np.random.default_rng(2).random(CHUNK) < 0.4
+    table = table.set_column(table.schema.get_field_index("label"), "label", pa.array(labels.astype(np.int64)))
+    scaled = pc.multiply(table["x0"], 1.2)
+    table = table.set_column(table.schema.get_field_index("x0"), "x0", scaled).drop_columns(["x5"])
+    pq.write_table(table, path)
+    path.with_name("profile.json").write_bytes(profile_table(path).to_bytes())
+
+
 def run(path: Path, items: dict[str, dict[str, Any]]) -> tuple[float, float, dict[str, bool]]:
     """CPU seconds, peak MB and verdicts of one process."""
     suite = {
         "name": "s",
-        "expectations": [{"type": kind, "kwargs": {"column": "text"} | kwargs} for kind, kwargs in items.items()],
+        "expectations": [
+            {"type": kind, "kwargs": kwargs if kind in BASELINE else {"column": "text"} | kwargs}
+            for kind, kwargs in items.items()
+        ],
     }
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -129,12 +156,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="mlsecops-benchmark-") as folder:
         path = Path(folder) / "data.parquet"
         write(path, rows)
+        write_profile(Path(folder) / "earlier.parquet")
         cpu, memory, held = run(path, TEXT)
         missed = sorted(kind for kind, verdict in held.items() if verdict)
         found.append(Row(f"text checks, {rows:,} rows, CPU-s", cpu, None, None, f"at most {goal:g}", cpu <= goal))
         found.append(Row("text checks, peak MB", memory, None, None, "under 1000", memory < 1000))
         found.append(Row("planted attacks that were missed", len(missed), None, None, "none", not missed))
-        for kind, kwargs in {**TEXT, **OTHERS}.items():
+        for kind, kwargs in {**TEXT, **OTHERS, **BASELINE}.items():
             cpu, _, held = run(path, {kind: kwargs})
             found.append(Row(f"{kind}, CPU-s per million", cpu / millions, None, None, "attack found", not held[kind]))
     return publish("security_pack", found, chosen.json)
