@@ -7,9 +7,10 @@ import re
 
 import pytest
 
+from airflow_mlsecops.core.atlas import ATLAS_RELEASE
 from airflow_mlsecops.core.controls.suite import load_suite
-from airflow_mlsecops.core.validation.security.arguments import ARGUMENTS
-from airflow_mlsecops.core.validation.security.threats import ATLAS_RELEASE, THREATS
+from airflow_mlsecops.core.validation.plain import PLAIN
+from airflow_mlsecops.core.validation.security.threats import THREATS
 from airflow_mlsecops.expectations.suites import resolve_suite, shipped_suites
 from tests.support.doc_pages import blocks, pages, words
 
@@ -29,7 +30,7 @@ def test_a_section_tells_threat_techniques_arguments_and_cost(kind: str) -> None
     assert against[0] == THREATS[kind].words
     assert tuple(words(against[1])) == THREATS[kind].techniques
     told = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
-    assert set(told) == set(ARGUMENTS[kind])
+    assert set(told) == set(PLAIN[kind])
 
 
 def test_examples_are_read_strictly() -> None:

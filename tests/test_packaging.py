@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -80,10 +81,35 @@ class TestProviderInfo:
             for entry in info[kind]:
                 for module in entry["python-modules"]:
                     import_module(module)
+        functions = [*info["cli"], *(item["class-name"] for item in info["task-decorators"])]
+        functions += [item[what] for item in info["asset-uris"] for what in ("handler", "factory")]
+        for path in functions:
+            module, _, name = path.rpartition(".")
+            assert callable(getattr(import_module(module), name)), path
         paths = [*info["extra-links"], *(item["hook-class-name"] for item in info["connection-types"])]
         for path in paths:
             module, _, name = path.rpartition(".")
             assert isinstance(getattr(import_module(module), name), type), path
+
+    def test_airflow_finds_command_decorators_settings_and_connection(self) -> None:
+        from airflow.cli.cli_parser import ALL_COMMANDS_DICT
+        from airflow.configuration import conf
+        from airflow.providers_manager import ProvidersManager
+        from airflow.sdk import task
+
+        info = get_provider_info()
+        assert "mlsecops" in ALL_COMMANDS_DICT
+        for entry in info["task-decorators"]:
+            assert callable(getattr(task, entry["name"]))
+        for option, described in info["config"]["mlsecops"]["options"].items():
+            assert conf.get("mlsecops", option) == described["default"]
+        manager: Any = ProvidersManager()  # type: ignore[no-untyped-call]
+        assert manager.hooks["mlsecops"].hook_name == "ML security evidence"
+        fields = {
+            name.removeprefix("extra__mlsecops__") for name in manager.connection_form_widgets if "mlsecops" in name
+        }
+        assert fields == info["connection-types"][0]["conn-fields"].keys()
+        assert "extra" in manager.field_behaviours["mlsecops"]["hidden_fields"]
 
     def test_every_operator_and_sensor_module_is_named(self) -> None:
         info = get_provider_info()
