@@ -64,7 +64,7 @@ class AirflowStack:
         extra_env: Mapping[str, str] | None = None,
         port: int | None = None,
         paused: bool = False,
-        boot_timeout: float = 180.0,
+        boot_timeout: float = 300.0,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.home = home.absolute()

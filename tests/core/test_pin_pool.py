@@ -78,7 +78,7 @@ class _Endless:
     """Reads files that never end but for the meter; remembers how it came out."""
 
     def __init__(self, started: int) -> None:
-        self.all_started = threading.Barrier(started + 1, timeout=60)
+        self.all_started = threading.Barrier(started + 1, timeout=300)
         self.stopped = list[str]()
 
     def __call__(self, file: SourceFile, meter: Meter) -> None:
@@ -149,7 +149,7 @@ def test_a_process_that_pins_much_ends_soon_after_a_signal(tmp_path: Path) -> No
         assert process.stdout.readline() == b"begun\n"
         time.sleep(0.3)  # let it get into the files
         process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=120)
+        _, error = process.communicate(timeout=300)
     finally:
         process.kill()
         process.communicate()

@@ -72,7 +72,7 @@ class Stage:
 
     def wait(self, attack: str, **states: str) -> None:
         """Until the run's tasks are in these states."""
-        self.stack.api("admin").wait_for_states(self.dag(attack), self.runs[attack], states, timeout=120)
+        self.stack.api("admin").wait_for_states(self.dag(attack), self.runs[attack], states, timeout=300)
 
     def gate_says_no(self, attack: str) -> str:
         """Have the release gate decide though nobody approved; what it logs."""
@@ -82,7 +82,7 @@ class Stage:
 
     def decision(self, attack: str) -> Statement:
         """What the release gate signed, once it has."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not (found := self.attacked.about(self.models[attack].digest).of("verification-summary")):
             assert time.monotonic() < deadline, "the gate decided nothing"
             time.sleep(0.5)
@@ -94,7 +94,7 @@ class Stage:
 
     def parked_again(self, attack: str) -> None:
         """Until the gate has looked at an answer, and asks on."""
-        self.stack.api("admin").wait_for_request(self.dag(attack), self.runs[attack], "approve", timeout=120, settle=0)
+        self.stack.api("admin").wait_for_request(self.dag(attack), self.runs[attack], "approve", timeout=300, settle=0)
 
     def request(self, attack: str) -> tuple[str, ApprovalRequest]:
         """The signed request of the run's gate."""
@@ -152,7 +152,7 @@ class Mlsecops:
 
         Alarms are signed beside the request that raises them, so a busy machine is given time for as many as there are.
         """
-        pager, deadline = self._stage.attacked.pager, time.monotonic() + 60
+        pager, deadline = self._stage.attacked.pager, time.monotonic() + 300
         while True:
             signed = self._about(attack, self("alarms")["alarms"])
             told = self._about(attack, map(json.loads, pager.read_text().splitlines()))
@@ -226,7 +226,7 @@ def test_a_forged_xcom_releases_nothing(stage: Stage, mlsecops: Mlsecops) -> Non
     alice = stage.stack.api("alice")
     alice.request("POST", place, json={"key": "return_value", "value": value})
     by_task = alice.trigger(FORGER, {"dag_id": dag, "run_id": run_id})
-    assert alice.wait_for_run(FORGER, by_task, timeout=120).state == "success"
+    assert alice.wait_for_run(FORGER, by_task, timeout=300).state == "success"
     assert alice.xcom(dag, run_id, "release")["released"] is True
 
     assert "no valid approval" in stage.gate_says_no("forged")
@@ -347,7 +347,7 @@ def test_an_old_approval_is_none_of_a_new_digest(stage: Stage, mlsecops: Mlsecop
 
 
 def test_an_answer_after_the_end_approves_nothing(stage: Stage, mlsecops: Mlsecops) -> None:
-    stage.stack.api("admin").wait_for_run(stage.dag("late"), stage.runs["late"], timeout=180)
+    stage.stack.api("admin").wait_for_run(stage.dag("late"), stage.runs["late"], timeout=300)
     stage.wait("late", approve="failed", release="upstream_failed")
     refused = mlsecops.approve("late", "carol")
     assert (refused["exit"], refused["error"]["code"]) == (1, "request-expired")

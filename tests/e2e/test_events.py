@@ -66,12 +66,12 @@ def post(stack: AirflowStack, artifact: Mapping[str, Any]) -> tuple[str, str]:
     (asset,) = api.request("GET", "/assets", params={"name_pattern": "stack_released_model"})["assets"]
     event = {"asset_id": asset["id"], "extra": {"mlsecops": {"artifact": dict(artifact), "released": True}}}
     api.request("POST", "/assets/events", json=event)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not (new := {run["dag_run_id"] for run in runs(stack)} - before):
         assert time.monotonic() < deadline, "the event triggered no run"
         time.sleep(0.5)
     (run_id,) = new
-    return run_id, api.wait_for_run(DAG, run_id, timeout=120).state
+    return run_id, api.wait_for_run(DAG, run_id, timeout=300).state
 
 
 def runs(stack: AirflowStack) -> list[dict[str, Any]]:

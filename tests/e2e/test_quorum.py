@@ -53,10 +53,10 @@ class Quorum:
 
     def waits(self) -> None:
         """Until the gate asks again; for how long it has to be left alone, see `SETTLE_SECONDS`."""
-        self.stack.api("admin").wait_for_request(self.dag_id, self.run_id, "approve", timeout=120, settle=0)
+        self.stack.api("admin").wait_for_request(self.dag_id, self.run_id, "approve", timeout=300, settle=0)
 
     def states(self, **states: str) -> None:
-        self.stack.api("admin").wait_for_states(self.dag_id, self.run_id, states, timeout=120)
+        self.stack.api("admin").wait_for_states(self.dag_id, self.run_id, states, timeout=300)
 
     def said(self) -> list[approval.Approval]:
         """The verified answers, in order."""

@@ -45,7 +45,7 @@ def sleepers() -> list[int]:
     return [one.pid for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == ["sleep", "7213"]]
 
 
-def until(condition: Callable[[], object], seconds: float = 120.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 300.0) -> None:
     """Wait for a condition; the limit only keeps a failure from hanging."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -102,7 +102,7 @@ def test_an_approval_from_the_question_to_the_answer(airflow_stack: AirflowStack
     with airflow_stack.api("alice") as alice, airflow_stack.api("bob") as bob:
         alice.wait_for_dag(DAG_ID)
         run_id = alice.trigger(DAG_ID, conf={"note": "a + b"}, run_id="asked+by:alice")
-        question = bob.wait_for_request(DAG_ID, run_id, "approve", timeout=120)
+        question = bob.wait_for_request(DAG_ID, run_id, "approve", timeout=300)
         assert (question.subject, question.body, question.assigned_users) == ("Go on?", "3 rows", ("bob",))
         assert bob.run(DAG_ID, run_id).task("finish").state is None
 
@@ -112,7 +112,7 @@ def test_an_approval_from_the_question_to_the_answer(airflow_stack: AirflowStack
         bob.respond(DAG_ID, run_id, "approve", ["Approve"])
 
         seen: list[str] = []
-        run = bob.wait_for_run(DAG_ID, run_id, timeout=120, progress=lambda run: seen.append(run.state))
+        run = bob.wait_for_run(DAG_ID, run_id, timeout=300, progress=lambda run: seen.append(run.state))
         assert (run.state, run.triggered_by, seen[-1]) == ("success", "alice", "success")
         assert [task.task_id for task in run.tasks] == ["prepare", "approve", "finish"]
         assert bob.xcom(DAG_ID, run_id, "finish") == 6
@@ -129,11 +129,11 @@ def test_a_task_marked_and_cleared_by_hand(airflow_stack: AirflowStack) -> None:
     with airflow_stack.api("admin") as api:
         api.wait_for_dag(DAG_ID)
         run_id = api.trigger(DAG_ID)
-        api.wait_for_request(DAG_ID, run_id, timeout=120)
+        api.wait_for_request(DAG_ID, run_id, timeout=300)
         api.set_task_state(DAG_ID, run_id, "approve", "success")
-        assert api.wait_for_run(DAG_ID, run_id, timeout=120).state == "success"
+        assert api.wait_for_run(DAG_ID, run_id, timeout=300).state == "success"
         api.clear(DAG_ID, run_id, ["prepare"])
-        run = api.wait_for_run(DAG_ID, run_id, timeout=120)
+        run = api.wait_for_run(DAG_ID, run_id, timeout=300)
         assert (run.state, run.task("prepare").try_number) == ("success", 2)
         assert "prepare" in api.task_log(DAG_ID, run_id, "prepare", 2)
 
@@ -152,9 +152,9 @@ def test_requests_wait_for_who_writes_to_the_database(airflow_stack: AirflowStac
         run_id = api.trigger(DAG_ID)
         release.join()
         assert api.run(DAG_ID, run_id).run_id == run_id
-        api.wait_for_request(DAG_ID, run_id, timeout=120)
+        api.wait_for_request(DAG_ID, run_id, timeout=300)
         api.set_task_state(DAG_ID, run_id, "approve", "success")
-        assert api.wait_for_run(DAG_ID, run_id, timeout=120).state == "success"
+        assert api.wait_for_run(DAG_ID, run_id, timeout=300).state == "success"
 
 
 def test_the_command_line_talks_to_the_same_airflow(airflow_stack: AirflowStack) -> None:
@@ -195,7 +195,7 @@ def test_two_homes_a_foreign_environment_and_nothing_left(
         with stack.api("carol") as api:
             api.wait_for_dag("stack_sleep")
             assert not [name for name in api.dag_ids() if name.startswith("example_")]
-            api.wait_for_states("stack_sleep", api.trigger("stack_sleep"), SLEEPING, timeout=120)
+            api.wait_for_states("stack_sleep", api.trigger("stack_sleep"), SLEEPING, timeout=300)
         until(sleepers)
         # The look itself works: without it, the last lines would prove nothing.
         assert len(processes_of(home)) >= 4
@@ -258,7 +258,7 @@ from airflow_guard import locked
 from airflow_stack import AirflowStack
 with AirflowStack(Path(sys.argv[2]), Path(sys.argv[3]), users={"admin": "admin"}) as stack, stack.api("admin") as api:
     api.wait_for_dag("stack_sleep")
-    api.wait_for_states("stack_sleep", api.trigger("stack_sleep"), {states}, timeout=120)
+    api.wait_for_states("stack_sleep", api.trigger("stack_sleep"), {states}, timeout=300)
     print("asleep", flush=True)
     time.sleep(7213)
 """

@@ -27,7 +27,7 @@ def listening(server: AirflowServer, app: Any = None) -> Iterator[str]:
     )
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()
-    until = time.monotonic() + 30
+    until = time.monotonic() + 300
     while not running.started:
         assert thread.is_alive() and time.monotonic() < until, "the api-server didn't start"
         time.sleep(0.02)
@@ -49,6 +49,7 @@ def visit(
     )  # fmt: skip
     if user:
         context.add_cookies([{"name": "_token", "value": server.token(user), "url": base}])
+    context.set_default_timeout(300_000)  # milliseconds; it only keeps a failure from hanging
     tab = context.new_page()
     tab.strange = []
     tab.on("request", lambda request: None if request.url.startswith(base) else tab.strange.append(request.url))

@@ -76,7 +76,7 @@ def test_a_gates_question_leads_to_the_request(server: AirflowServer, world: Pip
 def test_the_app_is_built_once_however_many_ask_first(monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[str] = []
     served: list[Message] = []
-    started = threading.Barrier(2, timeout=30)
+    started = threading.Barrier(2, timeout=300)
 
     async def built_app(scope: Message, receive: Receive, send: Send) -> None:
         served.append(scope)

@@ -69,7 +69,7 @@ def ask(bundle: Path, root: Path, who: KeylessIdentity, digest: str = "payload")
         digest: ``payload`` or ``pae``; see ``verify.mjs``.
     """
     command = ["node", str(PROJECT / "verify.mjs"), str(bundle), str(root), who.identity, who.issuer, digest]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     if done.returncode not in (0, 1):
         raise AssertionError(f"verify.mjs broke: {done.stderr}")
     answer = json.loads(done.stdout)

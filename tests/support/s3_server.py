@@ -94,7 +94,7 @@ def _client(endpoint: str, access_key: str, secret_key: str) -> Any:
         aws_access_key_id=access_key,
         aws_secret_access_key=secret_key,
         region_name=REGION,
-        config=Config(retries={"max_attempts": 1}, connect_timeout=5, read_timeout=30),
+        config=Config(retries={"max_attempts": 1}, connect_timeout=60, read_timeout=60),
     )
 
 

@@ -42,7 +42,7 @@ def client(region: str, endpoint: str) -> Any:
     import boto3
     from botocore.config import Config
 
-    config = Config(retries={"total_max_attempts": 1, "mode": "standard"}, connect_timeout=5, read_timeout=5)
+    config = Config(retries={"total_max_attempts": 1, "mode": "standard"}, connect_timeout=30, read_timeout=30)
     return boto3.Session().client("kms", region_name=region, endpoint_url=endpoint, config=config)
 
 

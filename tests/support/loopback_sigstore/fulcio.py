@@ -174,7 +174,7 @@ def _requested_key(body: Any) -> ec.EllipticCurvePublicKey:
 def _get_json(url: str) -> Any:
     # No proxy stands between services on one loopback interface, whatever the environment says.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=10) as answer:
+    with opener.open(url, timeout=60) as answer:
         return json.load(answer)
 
 
