@@ -18,7 +18,7 @@ isolate_airflow()
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Hypothesis gives each example 200 ms and draws new ones each time, unless it recognises a CI by its environment. A busy
+# By default Hypothesis gives an example 200 ms and draws new ones each time, unless it knows the CI it runs in. A busy
 # machine isn't a failure, and a commit that passed must pass again: `--hypothesis-profile explore` draws anew.
 _UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("explore", _UNTIMED)
