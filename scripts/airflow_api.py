@@ -12,7 +12,16 @@ from urllib.parse import quote
 from airflow_rest import AirflowApiError, RestClient, decode
 from airflow_rows import Request, RunState, TaskState
 
-__all__ = ["FINISHED", "AirflowApi", "AirflowApiError", "Request", "RunState", "RunTimeoutError", "TaskState"]
+__all__ = [
+    "FINISHED",
+    "SETTLE_SECONDS",
+    "AirflowApi",
+    "AirflowApiError",
+    "Request",
+    "RunState",
+    "RunTimeoutError",
+    "TaskState",
+]
 
 FINISHED = frozenset({"success", "failed"})
 """States in which a Dag run stays."""
@@ -20,8 +29,8 @@ FINISHED = frozenset({"success", "failed"})
 # The state in which a task waits for people; `deferred` where an older provider parks it with a trigger.
 _PARKED = frozenset({"awaiting_input", "deferred"})
 _POLL_SECONDS = 0.5
-# An answer that comes within about 6 s after a task has parked can kill it (apache/airflow#71580).
-_SETTLE_SECONDS = 7.0
+SETTLE_SECONDS = 7.0
+"""An answer that comes within about 6 s after a task has parked can kill it (apache/airflow#71580)."""
 
 
 class RunTimeoutError(AirflowApiError):
@@ -170,7 +179,7 @@ class AirflowApi(RestClient):
         task_id: str | None = None,
         *,
         timeout: float,
-        settle: float = _SETTLE_SECONDS,
+        settle: float = SETTLE_SECONDS,
         progress: Callable[[RunState], None] = lambda run: None,
     ) -> Request:
         """Return an open question of a run once it can be answered safely.

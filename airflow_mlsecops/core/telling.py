@@ -40,7 +40,6 @@ from airflow_mlsecops.core.predicates import (
     vsa,
     waiver,
 )
-from airflow_mlsecops.core.report import Verdict
 from airflow_mlsecops.core.statement import Statement
 
 
@@ -151,7 +150,7 @@ def _control(statement: Statement) -> Described:
     return Described(
         what=result.control,
         verdict=result.verdict.value,
-        tone={Verdict.PASS: Tone.GOOD, Verdict.WARN: Tone.WARN, Verdict.FAIL: Tone.BAD}[result.verdict],
+        tone=Tone(result.verdict.tone),
         summary=result.summary,
         line=f"{result.verdict.value}: {result.control}",
         when=result.finished_at,

@@ -13,7 +13,7 @@ from airflow_mlsecops.core.errors import StatementError
 from airflow_mlsecops.core.evidence import Evidence, EvidenceSet
 from airflow_mlsecops.core.index import lists
 from airflow_mlsecops.core.index.lists import ArtifactItem, Window
-from airflow_mlsecops.core.policy import Dossier, gather
+from airflow_mlsecops.core.policy import Dossier, gather_all
 from airflow_mlsecops.core.policy.gather import Source as MadeFrom
 from airflow_mlsecops.core.policy.gather import sources_of
 from airflow_mlsecops.core.predicates import PROMOTION, promotion
@@ -71,7 +71,11 @@ def changes_view(
         return ChangesView("", "", None, others)
     # 2.
     whole = {before: source.read(before, now).evidence, sha256: reading}
-    dossiers = [_dossier(source, digest, whole[digest], readable, now) for digest in (before, sha256)]
+    versions = [_identity(digest, whole[digest]) for digest in (before, sha256)]
+    dossiers = [
+        _dossier(dossier, version.digest, readable)
+        for version, dossier in zip(versions, gather_all(source.store, versions, source.trust, now), strict=True)
+    ]
     if since is not None and not dossiers[0].sets[since].verified:
         raise no_evidence()
     facts = [facts_of(dossier, source.store.get_blob) for dossier in dossiers]
@@ -113,13 +117,15 @@ def _before(
     return None, ""
 
 
-def _dossier(source: Source, digest: Sha256, evidence: EvidenceSet, readable: frozenset[str], now: datetime) -> Dossier:
-    """All evidence about a model, as somebody may see it."""
-    identity = next(
+def _identity(digest: Sha256, evidence: EvidenceSet) -> Identity:
+    return next(
         (about for item in evidence.verified for about in item.statement.identities if about.digest == digest),
         Identity(digest, "model", "file"),
     )
-    whole = gather(source.store, identity, source.trust, now)
+
+
+def _dossier(whole: Dossier, digest: Sha256, readable: frozenset[str]) -> Dossier:
+    """All evidence about a model, as somebody may see it."""
     sets = {subject: _visible(found, readable) for subject, found in whole.sets.items()}
     direct = sources_of(sets[digest])  # what visible provenance names, and nothing that only hidden provenance does
     known = {digest, *(item.digest for item in direct)}

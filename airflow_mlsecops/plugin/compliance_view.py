@@ -50,9 +50,8 @@ class ComplianceView:
 def compliance_view(view: ArtifactView | None) -> ComplianceView:
     """Lay the mapping out, beside the evidence of an artifact and its data sets if there is one."""
     mapping = load()
-    tables = [] if view is None else [("", view.evidence), *((data.name, data.evidence) for data in view.datasets)]
     said: dict[str, list[tuple[str, Row]]] = {}
-    for name, table in tables:
+    for name, table in view.tables if view is not None else ():
         for row in table.current:
             said.setdefault(row.what if row.predicate == TEST_RESULT.slug else row.predicate, []).append((name, row))
     lines = tuple(Line(mapped, tuple(said.get(mapped.control, ()))) for mapped in mapping.controls)

@@ -36,8 +36,7 @@ class Glance:
 def glance_of(view: ArtifactView) -> Glance:
     """Sort what counts today by the question that it answers."""
     own = view.evidence.current
-    told = [Reason("", row) for row in own]
-    told += [Reason(each.name, row) for each in view.datasets for row in each.evidence.current]
+    told = [Reason(name, row) for name, table in view.tables for row in table.current]
     reasons = [reason for reason in told if reason.row.predicate not in _FACTS]
     return Glance(
         origin=tuple(row for row in own if row.predicate == PROVENANCE.slug),

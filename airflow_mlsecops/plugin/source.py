@@ -44,7 +44,9 @@ def memory_of(store: EvidenceStore, trust: TrustPolicy) -> LogMemory:
 
 def _memory(store: str, trust: LogTrust) -> LogMemory:
     with _LOCK:
-        memory = _MEMORIES.pop((store, trust), None) or LogMemory()
+        memory = _MEMORIES.pop((store, trust), None)
+        if memory is None:  # one that is still empty is false, and somebody holds it already
+            memory = LogMemory()
         _MEMORIES[store, trust] = memory
         while len(_MEMORIES) > _MOST:
             del _MEMORIES[next(iter(_MEMORIES))]
@@ -99,13 +101,16 @@ class Reading:
 
     Attributes:
         evidence: what counts, what doesn't, what is broken.
-        dags: bundle digest -> Dag id. Of a refused bundle only a claim: good enough to hide it, for nothing else.
         bundles: bundle digest -> bundle, whether or not it counts.
     """
 
     evidence: EvidenceSet
-    dags: dict[str, str]
     bundles: dict[str, Bundle]
+
+    @cached_property
+    def dags(self) -> dict[str, str]:
+        """Bundle digest -> Dag id. Of a refused bundle only a claim: good enough to hide it, for nothing else."""
+        return {digest: dag_of(bundle.statement) for digest, bundle in self.bundles.items()}
 
     def dag_for(self, digest: str, readable: frozenset[str]) -> str:
         """The Dag as whose reader somebody may see a bundle; empty if they may not.
@@ -169,7 +174,6 @@ class Source:
         return {
             subject: Reading(
                 judged[subject],
-                {item.digest: dag_of(item.bundle.statement) for item in items if item.bundle is not None},
                 {item.digest: item.bundle for item in items if item.bundle is not None},
             )
             for subject, items in found.items()

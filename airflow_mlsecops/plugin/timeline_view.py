@@ -43,8 +43,7 @@ class Timeline:
 
 def timeline_of(view: ArtifactView) -> Timeline:
     """Put the statements about an artifact and its data sets into one order."""
-    events = [Event("", row) for row in view.evidence.rows]
-    events += [Event(dataset.name, row) for dataset in view.datasets for row in dataset.evidence.rows]
+    events = [Event(name, row) for name, table in view.tables for row in table.rows]
     events.sort(key=lambda event: event.row.when or _NEVER, reverse=True)
     current, old = ([event for event in events if event.row.current is counts] for counts in (True, False))
     unshown = sum(max(0, len(listed) - SHOWN) for listed in (current, old))

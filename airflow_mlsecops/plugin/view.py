@@ -17,7 +17,7 @@ from airflow_mlsecops.plugin.links import Links
 from airflow_mlsecops.plugin.problems import no_evidence
 from airflow_mlsecops.plugin.rows import Table, table_of, visible
 from airflow_mlsecops.plugin.source import Reading, Source
-from airflow_mlsecops.plugin.status import GateDecision, Status, decisions_of, status_of
+from airflow_mlsecops.plugin.status import GateDecision, NamedTable, Status, decisions_of, status_of
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,15 @@ class ArtifactView:
     evidence: Table
     datasets: tuple[Dataset, ...]
 
+    @property
+    def tables(self) -> tuple[NamedTable, ...]:
+        """The artifact's own evidence, under no name, and that of each data set under the data set's."""
+        return _named(self.evidence, self.datasets)
+
+
+def _named(own: Table, datasets: Iterable[Dataset]) -> tuple[NamedTable, ...]:
+    return (("", own), *((data.name, data.evidence) for data in datasets))
+
 
 def build_view(
     source: Source, sha256: Sha256, *, dag_id: str, readable: frozenset[str], links: Links, now: datetime
@@ -106,7 +115,6 @@ def build_view(
         if made_from.digest != sha256
     )
     present = {item.digest for each in (reading, *inputs.values()) for item in each.evidence.verified}
-    tables = [("", table), *((item.name, item.evidence) for item in datasets)]
     decisions = decisions_of(seen, table, present)
     identity = _identity(seen, table)
     return ArtifactView(
@@ -115,7 +123,7 @@ def build_view(
         checked_at=now,
         trust_policy=source.trust.digest,
         embedded=source.embedded,
-        status=status_of(tables, decisions, is_dataset=identity.kinds == ("dataset",)),
+        status=status_of(_named(table, datasets), decisions, is_dataset=identity.kinds == ("dataset",)),
         decisions=decisions,
         evidence=table,
         datasets=datasets,

@@ -16,7 +16,7 @@ from typing import Any
 
 import jwt
 import pytest
-from airflow_api import AirflowApi, AirflowApiError
+from airflow_api import SETTLE_SECONDS, AirflowApi, AirflowApiError
 from airflow_stack import AirflowStack
 
 from airflow_mlsecops.cli.main import main
@@ -45,8 +45,6 @@ ATTACKS = {
     "roleless": "signed",
 }
 """A run for each, and the Dag in which it is made."""
-SETTLE_SECONDS = 7.0
-"""An answer by Airflow that comes sooner after a task has parked can kill it (apache/airflow#71580)."""
 WEAK = "version: 1\nname: recorded\nrequire: [{evidence: signature, of: model}]\n"
 
 
@@ -174,8 +172,8 @@ def stage(airflow_stack: AirflowStack, attacked: Attacked) -> Iterator[Stage]:
     (attacked.root / "weak.yaml").write_text(WEAK)
     for name in (*{f"{DAG}_{level}" for level in ATTACKS.values()}, FORGER):
         admin.wait_for_dag(name)
-    stage = Stage(airflow_stack, attacked, models, {})
-    runs = {}
+    runs: dict[str, str] = {}
+    stage = Stage(airflow_stack, attacked, models, runs)
     for attack in ATTACKS:
         policy = attacked.root / "weak.yaml" if attack == "edited" else stage.policy(attack)
         conf = {"model": models[attack].uri.removeprefix("file://"), "policy": str(policy)}
@@ -184,7 +182,7 @@ def stage(airflow_stack: AirflowStack, attacked: Attacked) -> Iterator[Stage]:
         if attack != "late":
             admin.wait_for_request(stage.dag(attack), run_id, "approve", timeout=300, settle=0)
     time.sleep(SETTLE_SECONDS)
-    yield Stage(airflow_stack, attacked, models, runs)
+    yield stage
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from airflow_api import AirflowApiError
+from airflow_api import SETTLE_SECONDS, AirflowApiError
 from airflow_stack import AirflowStack
 
 from airflow_mlsecops.cli.main import main
@@ -28,8 +28,6 @@ pytestmark = pytest.mark.e2e
 NAMED, OPEN = "stack_quorum_named", "stack_quorum_open"
 RUNS = {"rest": OPEN, "browser": NAMED, "rejected": NAMED, "signed": NAMED}
 """The runs, and their Dags: in one three people are named, in the other everybody with the right may answer."""
-SETTLE_SECONDS = 7.0
-"""An answer by Airflow that comes sooner after a task has parked can kill it (apache/airflow#71580)."""
 
 
 @dataclass

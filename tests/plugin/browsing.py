@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 import uvicorn
 
+from tests.deployment.native import free_ports
 from tests.support.airflow_server import AirflowServer
 from tests.support.browser import PHONE, WIDE
 
@@ -19,9 +19,7 @@ from tests.support.browser import PHONE, WIDE
 @contextmanager
 def listening(server: AirflowServer, app: Any = None) -> Iterator[str]:
     """Serve the app, or one around it, on a port of this machine; yields its address."""
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port = chosen.getsockname()[1]
+    (port,) = free_ports(1)
     running = uvicorn.Server(
         uvicorn.Config(app or server.app, host="127.0.0.1", port=port, log_level="error", lifespan="off")
     )

@@ -74,12 +74,14 @@ def read_arrow_table(
     parts = part_files(path)
     partitions = partition_columns(path, parts)
     keys = [column.name for column in partitions]
-    inner = [name for name in columns if name not in keys] or None if columns is not None else None
+    inner = [name for name in columns or () if name not in keys] or None
     read = _READERS[table_format(parts[0])]
     tables: list[Any] = []
+    left = memory
     for part in parts:
-        left = None if memory is None else memory - sum(table.nbytes for table in tables)
         tables.append(read(part, inner, keys, left))
+        if left is not None:
+            left -= tables[-1].nbytes
     _check_same_columns(parts, tables)
     tables = [with_partitions(table, partitions, index) for index, table in enumerate(tables)]
     try:
@@ -157,8 +159,7 @@ def _text_of(path: Path, memory: int | None) -> bytes:
         )
     data = b"".join(chunks)
     del chunks
-    cells = data.count(b",") + 2 * data.count(b"\n")  # a row gets a number, too
-    if memory is not None and (size > most or _CSV_TIMES * size + _CELL_BYTES * cells > memory):
+    if memory is not None and (size > most or _CSV_TIMES * size + _CELL_BYTES * _cells(data) > memory):
         raise DataError(
             f"{path.name} doesn't fit memory_limit: CSV is held as a whole", "raise memory_limit, or write Parquet"
         )
@@ -170,6 +171,10 @@ def _text_of(path: Path, memory: int | None) -> bytes:
         # Readers take everything up to the end of the file for one cell, and the rows in it vanish.
         raise DataError(f"{path.name} has a quote that is never closed", 'write a quote inside a cell as "" (RFC 4180)')
     return data
+
+
+def _cells(data: bytes) -> int:
+    return data.count(b",") + 2 * data.count(b"\n")  # a row gets a number, too
 
 
 def _csv_options(size: int, text: Sequence[str] = ()) -> dict[str, Any]:

@@ -114,8 +114,8 @@ def validate_data(
     # 3.
     broken = [outcome for outcome in found.outcomes if not rules.holds(outcome)]
     of_suite = {outcome.index: _finding(outcome, items[outcome.index], rules) for outcome in broken}
-    told = [*_no_baseline(baseline), *_too_few(found, rules), *of_suite.values()]
-    findings = tuple(sorted(told, key=lambda finding: -finding.severity.rank))
+    of_data = [*_no_baseline(baseline), *_too_few(found, rules)]
+    findings = tuple(sorted([*of_data, *of_suite.values()], key=lambda finding: -finding.severity.rank))
     # 5., before the report, which names what was kept.
     kept = None
     if quarantine is not None:
@@ -157,9 +157,9 @@ def validate_data(
         outputs=kept.outputs if kept is not None else {},
     )
     shown = examples(path, broken) if show_values else None
-    holds = {outcome.index: rules.holds(outcome) for outcome in found.outcomes}
+    holds = {outcome.index: outcome.index not in of_suite for outcome in found.outcomes}
     plots = distributions(found.outcomes, holds, show_values=show_values)
-    page = report_page(report, found.outcomes, holds, of_suite, shown, more=plots)
+    page = report_page(report, found.outcomes, of_suite, of_data, shown, more=plots)
     return replace(report, blobs={**report.blobs, REPORT: page})
 
 

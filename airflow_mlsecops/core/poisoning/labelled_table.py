@@ -89,7 +89,8 @@ def read_labelled(
     if learn and (used or not given.texts):
         matrix = _matrix(frame, used, numeric)
     hashed, made = text_columns(frame, given.texts if learn else ())
-    matrix = np.hstack([matrix, *hashed])
+    if hashed:
+        matrix = np.hstack([matrix, *hashed])
     labels, classes = _encoded(frame[label_column], label_column)
     if id_column is None:
         ids, order = [str(number) for number in range(len(frame))], list(range(len(frame)))

@@ -85,8 +85,10 @@ def _verdict(full: Mapping[str, Any], report: Report) -> Html:
 
 def _who(full: Mapping[str, Any], report: Report) -> list[Html]:
     suspects = full["suspects"]
-    region = next((each for each in full["detectors"] if each["name"] == REGION and each["rows"]), None)
-    aside = [] if region is None else [paragraph(f"Worth a look, without a say in the verdict: {region['message']}.")]
+    region = _detector(full, REGION)
+    aside = []
+    if region and region["rows"]:
+        aside.append(paragraph(f"Worth a look, without a say in the verdict: {region['message']}."))
     if not suspects["rows"]:
         return [section("Who and what", [paragraph("Nobody and nothing is accused."), *aside])]
     content: list[Html] = aside
@@ -142,8 +144,8 @@ def _detectors(full: Mapping[str, Any]) -> Html:
 
 
 def _sources(full: Mapping[str, Any]) -> list[Html]:
-    details = _details(full, SOURCE)
-    if not details:
+    found = _detector(full, SOURCE)
+    if not found or not (details := found["details"]):
         return []
     lines = [
         (chip(s["source"], "bad" if s["accused"] else "plain"), s["rows"], s["suspects"],
@@ -163,11 +165,10 @@ def _sources(full: Mapping[str, Any]) -> list[Html]:
 
 
 def _times(full: Mapping[str, Any]) -> list[Html]:
-    details = _details(full, TIME_RUN)
-    if not details:
+    found = _detector(full, TIME_RUN)
+    if not found or not (details := found["details"]):
         return []
-    said = next(item["message"] for item in full["detectors"] if item["name"] == TIME_RUN)
-    note = paragraph(f"The share of doubted labels, in parts of equally many rows: {said}.")
+    note = paragraph(f"The share of doubted labels, in parts of equally many rows: {found['message']}.")
     return [section("Time line", [note, time_line(details["time_line"], details["window"])])]
 
 
@@ -195,6 +196,5 @@ def _done(full: Mapping[str, Any], report: Report) -> Html:
     return section("What was done", [facts(told), note])
 
 
-def _details(full: Mapping[str, Any], detector: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = next((item["details"] for item in full["detectors"] if item["name"] == detector), {})
-    return found
+def _detector(full: Mapping[str, Any], detector: str) -> Mapping[str, Any] | None:
+    return next((item for item in full["detectors"] if item["name"] == detector), None)

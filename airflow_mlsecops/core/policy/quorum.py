@@ -37,13 +37,11 @@ class Answer:
     """What one person said, as far as the evidence shows it.
 
     Attributes:
-        names: the person's id and name; of an own key the id that the trust policy gives.
         level: how sure that is.
         said: the statement, read.
         item: the statement.
     """
 
-    names: frozenset[str]
     level: Assurance
     said: Approval
     item: Evidence
@@ -58,6 +56,11 @@ class Answer:
         """The person's name; of an own key the id that the trust policy gives."""
         return self.item.person or self.said.approver
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Both."""
+        return frozenset({self.identity, self.name})
+
 
 def answer(said: Approval, item: Evidence) -> Answer:
     """Whose answer it is, and how sure that is.
@@ -65,10 +68,8 @@ def answer(said: Approval, item: Evidence) -> Answer:
     A key that the trust policy gives to a person speaks for that person, whatever the statement says. It takes both for
     ``signed``: such a key, and a statement that says so; a gate's key can claim it, and never make it so.
     """
-    if not item.person:
-        return Answer(frozenset({said.approver_id, said.approver}), Assurance.RECORDED, said, item)
-    level = Assurance.SIGNED if said.assurance is Assurance.SIGNED else Assurance.RECORDED
-    return Answer(frozenset({item.person}), level, said, item)
+    signed = item.person and said.assurance is Assurance.SIGNED
+    return Answer(Assurance.SIGNED if signed else Assurance.RECORDED, said, item)
 
 
 def unlifted(answers: Iterable[Answer]) -> list[Answer]:

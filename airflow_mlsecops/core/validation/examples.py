@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -100,12 +100,12 @@ def _pieces(path: Path) -> Iterator[tuple[int, int, Any]]:
             with pq.ParquetFile(part, page_checksum_verification=True, pre_buffer=False) as file:
                 for group in range(file.num_row_groups):
                     count = file.metadata.row_group(group).num_rows
-                    same = {column.name: constant(column, index, count) for column in partitions}
+                    same = {column.name: partial(constant, column, index, count) for column in partitions}
                     yield before, count, partial(_column, file, group, same)
                     before += count
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{part.name} is not a whole Parquet file", "write it again") from error
 
 
-def _column(file: Any, group: int, same: Mapping[str, Any], name: str) -> Any:
-    return same[name] if name in same else file.read_row_group(group, columns=[name]).column(name)
+def _column(file: Any, group: int, same: Mapping[str, Callable[[], Any]], name: str) -> Any:
+    return same[name]() if name in same else file.read_row_group(group, columns=[name]).column(name)

@@ -104,7 +104,7 @@ def exact_beside(column: Column, values: Iterable[Any]) -> tuple[str, ...]:
 
     None is needed while they all lie inside +-2**53: rounding to a float moves no whole number onto or across them.
     """
-    return exact_ints(column) if any(abs(value) >= EXACT for value in values) else ()
+    return exact_ints(column) if column.kind == "int" and any(abs(value) >= EXACT for value in values) else ()
 
 
 def by_row(column: Column, broken: str, kwargs: Mapping[str, Any], guards: tuple[str, ...] = ()) -> Plan:
@@ -195,8 +195,9 @@ def in_set(kwargs: Mapping[str, Any], table: Table, *, negated: bool = False) ->
     inside = member(column, kwargs["value_set"])
     if inside is None:
         return None
-    guards = exact_beside(column, kwargs["value_set"]) if column.kind == "int" else ()
-    return by_row(column, f"({inside})" if negated else f"(NOT {inside})", kwargs, guards)
+    return by_row(
+        column, f"({inside})" if negated else f"(NOT {inside})", kwargs, exact_beside(column, kwargs["value_set"])
+    )
 
 
 def lengths(kwargs: Mapping[str, Any], table: Table) -> Plan | None:

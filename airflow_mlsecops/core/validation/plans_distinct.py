@@ -139,7 +139,7 @@ def distinct_set(kwargs: Mapping[str, Any], table: Table, *, inside: bool, all_o
         return Answer(held, ask(present))
 
     wanted = ((strangers,) if inside else ()) + ((found,) if all_of else ())
-    return Plan(decide, (present, *wanted), exact_beside(column, values) if column.kind == "int" else ())
+    return Plan(decide, (present, *wanted), exact_beside(column, values))
 
 
 def _key(column: Column) -> str:

@@ -31,8 +31,8 @@ _OPEN = 25
 def report_page(
     report: Report,
     outcomes: Iterable[Outcome],
-    holds: Mapping[int, bool],
     told: Mapping[int, Finding],
+    others: Sequence[Finding],
     examples: Mapping[int, Sequence[Example]] | None = None,
     *,
     more: Iterable[Html] = (),
@@ -42,22 +42,18 @@ def report_page(
     Args:
         report: what the control returns; its blobs aren't looked at.
         outcomes: in the suite's order.
-        holds: whether each of them, by index, holds by the verdict rules.
-        told: the finding about each that doesn't, by the outcome's index.
+        told: the finding about each of them that doesn't hold by the verdict rules, by the outcome's index.
+        others: findings that are about no expectation.
         examples: some values that aren't as expected, by the outcome's index; none are shown without.
         more: further sections, which come before the list of all expectations.
     """
     ordered = list(outcomes)
-    broken = sorted(
-        (each for each in ordered if not holds[each.index]), key=lambda each: -told[each.index].severity.rank
-    )
+    broken = sorted((each for each in ordered if each.index in told), key=lambda each: -told[each.index].severity.rank)
     content = [_verdict(report, broken)]
-    of_suite = set(map(id, told.values()))
-    others = [finding for finding in report.findings if id(finding) not in of_suite]
     if others or broken:
         content.append(_broken(broken, others, report.details["evaluated"], told, examples))
     content += more
-    content += [_all(ordered, holds), _checked(report)]
+    content += [_all(ordered, told), _checked(report)]
     subtitle = element("code", f"sha256:{report.subject.digest}")
     return page(f"Data validation: {report.subject.name}", content, subtitle=subtitle)
 
@@ -134,14 +130,14 @@ def _words(kind: str) -> str:
     return kind.removeprefix("expect_").removeprefix("column_").replace("_", " ")
 
 
-def _all(outcomes: list[Outcome], holds: Mapping[int, bool]) -> Html:
+def _all(outcomes: list[Outcome], told: Mapping[int, Finding]) -> Html:
     rows = [
         [
             each.index,
             name(each.type),
             ", ".join(each.columns),
             each.severity.value,
-            badge("holds", "good") if holds[each.index] else badge("doesn't hold", "bad"),
+            badge("doesn't hold", "bad") if each.index in told else badge("holds", "good"),
             Figure("" if each.saw is None else f"{each.saw:,}"),
             Figure("" if each.unexpected is None else f"{each.unexpected:,}"),
         ]

@@ -110,8 +110,7 @@ def _known(table: LabelledTable, trusted: LabelledTable) -> NDArray[np.bool_]:
     place = {row_id: k for k, row_id in enumerate(trusted.row_ids)}
     at = np.array([place.get(row_id, -1) for row_id in table.row_ids], dtype=np.int64)
     known: NDArray[np.bool_] = at >= 0
-    own, then = table.features[known], trusted.features[at[known]]
-    known[known] = ((own == then) | (np.isnan(own) & np.isnan(then))).all(axis=1)
+    known[known] = (table.features[known] == trusted.features[at[known]]).all(axis=1)
     return known
 
 

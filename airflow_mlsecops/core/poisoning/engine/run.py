@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib.util import find_spec
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
@@ -73,7 +74,7 @@ def find_issues_in(
     if plan.prune.any():
         _pruned(source, chosen, spans, plan, (flags, nearness))
     finish(flags, wanted)
-    return Issues(wanted, flags, _keys(source), plan, chosen)
+    return Issues(wanted, flags, _keys(source), replace(plan, above=None), chosen)  # ten times the size of the rest
 
 
 def _engine(engine: str) -> str:
@@ -130,9 +131,10 @@ def _counted(
 
     classes = source.classes
     sweep: Callable[..., tuple[int, int]] = compiled_sweep if engine == "numba" else array_passes.sweep
+    levels = LEVELS if engine == "numba" else 0  # the other one counts none of them
 
     def work(begin: int, end: int) -> Any:
-        counted, bad, errors, first = np.zeros((1 + LEVELS, classes, classes), dtype=np.int64), 0, 0, begin
+        counted, bad, errors, first = np.zeros((1 + levels, classes, classes), dtype=np.int64), 0, 0, begin
         confident, above = counted[0], counted[1:]
         for chunk in source.chunks(begin, end):
             flags, nearness = (array[first : first + len(chunk.labels)] for array in of_rows)
@@ -148,7 +150,8 @@ def _counted(
             "predict_proba must return one probability per class",
         )
     counted = sum(part[0] for part in parts)
-    return plan_of(counts, thresholds, counted[0], sum(part[2] for part in parts), filters, counted[1:])
+    above = counted[1:] if levels else None
+    return plan_of(counts, thresholds, counted[0].copy(), sum(part[2] for part in parts), filters, above)
 
 
 def _pruned(

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_mlsecops.core.validation.security.cells import CellCheck
-from airflow_mlsecops.core.validation.security.wrapped import unwrapped
+from airflow_mlsecops.core.validation.security.wrapped import coded, unwrapped
 
 _CONTROLS = r"\x{0}-\x{8}\x{b}\x{c}\x{e}-\x{1f}\x{7f}-\x{9f}"
 _BREAKS = r"[\x{9}\x{a}\x{d}]*"
@@ -28,8 +28,7 @@ _CANDIDATES = (
     rf"[<\x{{ff1c}}\x{{fe64}}{_CONTROLS}]|&[#lL]|[aA][mM][pP];[#lL]|\+ADw"
     rf"|{_SCRIPT}[\x{{9}}\x{{a}}\x{{d}} ]*[:&%\\\x{{ff1a}}]"
     rf"|{_spread('dD', 'aA', 'tT', 'aA')}[\x{{9}}\x{{a}}\x{{d}} ]*[:&%\\\x{{ff1a}}]"
-    r"|&(?:Tab|NewLine);|%(?:25)*(?:0[9aAdD]|3[cC]|[4-7][0-9a-fA-F])"
-    r"|\\(?:u00|u\{0*|x)(?:0[9aAdD]|3[cC]|[4-7][0-9a-fA-F])|\\u(?:[fF]{2}1[cC]|[fF][eE]64)"
+    rf"|&(?:Tab|NewLine);|{coded('(?:0[9aAdD]|3[cC]|[4-7][0-9a-fA-F])')}|\\u(?:[fF]{{2}}1[cC]|[fF][eE]64)"
 )
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _EVENTS = (

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from airflow_mlsecops.core.validation.security.normal import normal
-from airflow_mlsecops.core.validation.security.wrapped import unwrapped
+from airflow_mlsecops.core.validation.security.wrapped import coded, unwrapped
 
 DIGITS_OF = {"i": "1!|", "o": "0", "e": "3", "a": "4@", "s": "5$", "t": "7"}
 """Letter -> what stands for it in writing with digits."""
@@ -39,7 +39,7 @@ _MAYBE_SPELLED = re.compile(rf"\w{{{_LONG_WORD}}}|(?:\b\w ){{9}}")
 _DIGITED = re.compile(r"[^\W\d_][0-9@$|!]|[0-9@$|!][^\W\d_]")
 SPELLED = r"(?:[A-Za-z][^A-Za-z0-9]{1,3}){9}[A-Za-z]"
 """At least ten letters, each by itself."""
-WRAPPED = r"%(?:25)*[4-7][0-9a-fA-F]|\\(?:u00|u\{0*|x)[4-7][0-9a-fA-F]"
+WRAPPED = coded("[4-7][0-9a-fA-F]")
 """Letters in percent-encoding or escapes."""
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}[ :]?){12,}")

@@ -18,7 +18,7 @@ from typing import Any
 from airflow_mlsecops.core.errors import ConfigurationError
 from airflow_mlsecops.core.validation.security import checksums
 from airflow_mlsecops.core.validation.security.cells import CellCheck, letters
-from airflow_mlsecops.core.validation.security.wrapped import unwrapped
+from airflow_mlsecops.core.validation.security.wrapped import coded, unwrapped
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,8 @@ def _candidates() -> str:
     others = letters(ord(each) for each in found if any(map(str.isdecimal, unicodedata.normalize("NFKC", each))))
     digit = f"[0-9{others}]"
     return (
-        r"[@\x{ff20}\x{fe6b}]|[\[({][ ]*[aA][tT][ ]*[\])}]|%(?:25)*40|\\(?:u00|u\{0*|x)40|&#|&commat|[aA][mM][pP];[#c]"
+        r"[@\x{ff20}\x{fe6b}]|[\[({][ ]*[aA][tT][ ]*[\])}]|&#|&commat|[aA][mM][pP];[#c]"
+        rf"|{coded('40')}"
         rf"|{digit}(?:{_BETWEEN}{digit}){{5}}|[A-Za-z]{{2}}[0-9]{{2}} ?[A-Za-z0-9]"
         rf"|{digit}\.{digit}{{1,3}}\.{digit}{{1,3}}\.{digit}|[0-9A-Fa-f]?:[0-9A-Fa-f]{{0,4}}:"
     )

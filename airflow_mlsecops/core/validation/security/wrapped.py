@@ -18,6 +18,11 @@ _ZEROS, _HUGE = re.compile(r"&#0+(?=[0-9])"), re.compile(r"&#[0-9]{8,};?")
 """Numbers of characters: zeros before them, and those that no character has, which Python may refuse to read."""
 
 
+def coded(digits: str) -> str:
+    """A pattern of one character in percent-encoding or a backslash escape, by the hexadecimal digits of its code."""
+    return rf"%(?:25)*{digits}|\\(?:u00|u\{{0*|x){digits}"
+
+
 def unwrapped(text: str) -> Iterator[str]:
     """The text as it is, and what comes out of it layer by layer, until nothing changes.
 
