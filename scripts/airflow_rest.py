@@ -10,6 +10,10 @@ from typing import Any, Self
 import httpx
 
 _POLL_SECONDS = 0.5
+# How often a request is sent while the database is locked. Airflow's api-server enters each action into its log on the
+# very thread that has to end other requests' transactions. On SQLite, with one writer, the two then wait for each other
+# until its patience ends: the answer is 500, nothing was done, and the same request goes through.
+_TRIES = 6
 
 
 class AirflowApiError(RuntimeError):
@@ -34,7 +38,8 @@ class RestClient:
         base_url: As in `[api] base_url`.
         username: Empty for what needs no log-in.
         password: Of that user.
-        boot_seconds: How long a refused connection is tried again. Nothing else is ever retried.
+        boot_seconds: How long a refused connection is tried again. Apart from that, a request is sent again only when
+            Airflow couldn't write to its database, in which case it did nothing.
         timeout: Seconds to wait for an answer.
     """
 
@@ -86,11 +91,14 @@ class RestClient:
 
     def send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         """Send a request without a token, `arguments` being those of httpx; errors as in `request`."""
-        deadline = time.monotonic() + self._boot_seconds
+        deadline, tries = time.monotonic() + self._boot_seconds, _TRIES
         while True:
             try:
                 response = self._client.request(method, path, **arguments)
-                break
+                tries -= 1
+                if not tries or not _was_locked(response):
+                    break
+                time.sleep(_POLL_SECONDS)
             except httpx.ConnectError as error:
                 if time.monotonic() >= deadline:
                     raise AirflowApiError(f"{method} {self.base_url}{path}: {error}") from error
@@ -120,6 +128,15 @@ def decode(response: httpx.Response) -> Any:
         return response.json()
     except ValueError:
         raise AirflowApiError(f"no JSON from {response.url}: {response.text[:200]!r}", response.status_code) from None
+
+
+def _was_locked(response: httpx.Response) -> bool:
+    if response.status_code != httpx.codes.INTERNAL_SERVER_ERROR:
+        return False
+    try:
+        return bool(response.json()["detail"]["reason"] == "Database error")
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _detail(response: httpx.Response) -> str:

@@ -26,8 +26,9 @@ _PORTS = range(20_000, 32_000)
 # The last one because the api-server fetches the log of a running task from the machine's name.
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1", socket.gethostname())
 # SQLite has one writer at a time. By default the others give up after five seconds, which a busy machine takes now and
-# then, and the API answers with 500. Well below the 60 seconds that a client waits for an answer.
-_WRITER_SECONDS = 30
+# then, and the API answers with 500. No longer than this: two of the api-server's own can wait for each other, and go
+# on only when one of them gives up (see `airflow_rest`).
+_WRITER_SECONDS = 10
 
 COMPONENTS = Path(__file__).resolve().parent.parent / "deploy" / "components.toml"
 SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer")
